@@ -102,16 +102,17 @@ def _named(source: str, cls: type[T], usage: str) -> T:
 
 
 def _not_there(module: ModuleType, name: str, cls: type) -> str:
-    names = [key for key, value in vars(module).items() if isinstance(value, cls)]
-    there = (
-        f"the {cls.__name__}s there are called {', '.join(names)}"
-        if names
-        else f"there is no {cls.__name__} in it"
-    )
-    what = (
-        f"{name!r} is a {type(getattr(module, name)).__name__}" if hasattr(module, name) else f"no {name!r}"
-    )
-    return f"{what}; {there}"
+    kinds = dict.fromkeys((cls, DeciderSpec, Schedule) if cls in {DeciderSpec, Schedule} else (cls,))
+    named = {each: [key for key, value in vars(module).items() if isinstance(value, each)] for each in kinds}
+    there = [
+        f"the {each.__name__}s there are called {', '.join(names)}" for each, names in named.items() if names
+    ]
+    if not named[cls]:
+        there.insert(0, f"there is no {cls.__name__} in it")
+    kind = type(getattr(module, name, None)).__name__
+    article = "an" if kind[0].lower() in "aeiou" else "a"
+    what = f"{name!r} is {article} {kind}" if hasattr(module, name) else f"no {name!r}"
+    return f"{what}; {'; '.join(there)}"
 
 
 def load_module(source: str) -> ModuleType:

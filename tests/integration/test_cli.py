@@ -24,6 +24,10 @@ second = floto.ActivityTask(id_="second", name="second", version="1", requires=[
 spec = floto.DeciderSpec(activity_tasks=[first, second])
 number = 3
 """
+TIMED = """
+import floto
+night = floto.Schedule(id_="night", every=3600, workflow_type=("w", "1"))
+"""
 ACTIVITIES = """
 import floto, os, subprocess, sys
 
@@ -44,6 +48,7 @@ def second(context):
 @pytest.fixture(autouse=True)
 def files(tmp_path: Path) -> None:
     (tmp_path / "flow.py").write_text(SPEC)
+    (tmp_path / "timed.py").write_text(TIMED)
     (tmp_path / "acts.py").write_text(ACTIVITIES)
 
 
@@ -97,8 +102,17 @@ def test_a_spec_in_json_and_input_from_a_file(tmp_path: Path) -> None:
         (("run", "nowhere.json"), "No such file"),
         (("run", "flow"), "FILE.json, FILE.py:name or module:name"),
         (("run", "flow:nothing"), "the DeciderSpecs there are called spec"),
-        (("run", "flow.py:number"), "'number' is a int"),
+        (("run", "flow.py:number"), "'number' is an int"),
+        (
+            ("check", "timed.py:nightly"),
+            "no 'nightly'; there is no DeciderSpec in it; the Schedules there are",
+        ),
         (("run", "flow:spec"), "--activities"),
+        (("run", "flow:spec", "--activities", "flow.py"), "flow.py: no function is registered with @floto"),
+        (
+            ("worker", "--activities", "flow.py"),
+            "flow.py: no function is registered with @floto.activity there",
+        ),
         (("run", "flow:spec", "--activities", "nowhere.py"), "there is no such file"),
         (("run", "broken:spec"), "broken.py"),
         (("run", "syntax:spec"), "SyntaxError"),

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 
 import click
 import pytest
 from click.testing import CliRunner
 
-from floto.runtime.cli import cli
+from floto.runtime.cli import cli, main
 
 
 def _commands(group: click.Group, *path: str) -> Iterator[tuple[tuple[str, ...], click.Command]]:
@@ -38,3 +39,16 @@ def test_summaries_of_commands_fit_80_columns(path: tuple[str, ...]) -> None:
 def test_every_option_has_a_help_text(path: tuple[str, ...]) -> None:
     options = [each for each in COMMANDS[path].params if isinstance(each, click.Option)]
     assert [each.name for each in options if not each.help] == []
+
+
+@pytest.mark.parametrize("path", GROUPS, ids=" ".join)
+def test_group_without_a_command_prints_its_help_on_lines(
+    path: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["floto", *path])
+    with pytest.raises(SystemExit) as left:
+        main()
+    assert left.value.code == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert "Commands:" in lines
+    assert not any("\\n" in line for line in lines)

@@ -189,3 +189,30 @@ def test_cleanup_task_cannot_be_a_task_of_the_run(tmp_path: Path) -> None:
     for name in ("both", "differ", "twice"):
         (tmp_path / f"{name}.py").write_text(f"import flow\nspec = flow.{name}()\n")
         assert "duplicate task id 'one' (2 tasks)" in shell("check", f"{name}.py:spec", code=1).stdout
+
+
+@pytest.mark.parametrize("command", ["why done", "show done", "report done -o x.html"])
+def test_spec_that_did_not_decide_the_run_is_reported(runs: Shell, command: str) -> None:
+    note = "the run was decided by another spec ("
+    assert note not in runs.here(*command.split(), "--spec", "flow.py:spec")[1]
+    said = runs.here(*command.split(), "--spec", "flow.py:other")[1]
+    assert note in said
+    assert "what is shown of its tasks is by flow.py:other, and may be wrong" in said
+
+
+def test_graph_reports_a_spec_that_did_not_decide_the_run(runs: Shell) -> None:
+    note = "the run was decided by another spec ("
+    assert note not in runs.here("graph", "flow.py:spec", "--history", "done")[1]
+    assert note in runs.here("graph", "flow.py:other", "--history", "done")[1]
+
+
+def test_check_names_what_the_context_of_a_condition_never_has(runs: Shell) -> None:
+    lines = [
+        "import floto",
+        'ask = floto.ActivityTask(id_="ask", name="ask", version="1")',
+        'tell = floto.ActivityTask(id_="tell", name="t", version="1", requires=[ask], when="aks.n")',
+        "spec = floto.DeciderSpec(activity_tasks=[ask, tell])",
+    ]
+    (runs.cwd / "misspelt.py").write_text("\n".join(lines))
+    said = runs.here("check", "misspelt.py:spec")[0]
+    assert "task 'tell': the context of its condition aks.n never has 'aks', which is null" in said

@@ -117,11 +117,11 @@ def changed(place: int, **fields: Any) -> str:
 
 HOSTILE: dict[str, tuple[str | bytes, str]] = {
     "nothing": ("", "there are no events"),
-    "no JSON": ("events: []", "h.json, line 1: here stands no event: 'events: []'"),
+    "no JSON": ("events: []", "h.json, line 1: not an event of a history: 'events: []'"),
     "foreign JSON": ('{"foo": [1, 2]}', "there are no events"),
     "no events": ('{"events": []}', "there are no events"),
     "text in place of events": ('{"events": "none"}', "there are no events"),
-    "numbers": ("[1, 2, 3]", "line 1: here stands no event"),
+    "numbers": ("[1, 2, 3]", "line 1: not an event of a history"),
     "an event without a type": (
         json.dumps([{"eventId": "1", "eventTimestamp": 1}]),
         "eventType must be a string",

@@ -103,6 +103,6 @@ def test_missing_or_extra_comma_or_colon_is_refused(text: str, tmp_path: Path) -
     event = '{"eventId":1,"eventTimestamp":1,"eventType":"Foo"}'
     (tmp_path / "run.json").write_text(text.replace("%s", event))
     with pytest.raises(
-        HistoryError, match=r"run\.json, line 1: (expected|here stands no event|this is not JSON)"
+        HistoryError, match=r"run\.json, line 1: (expected|not an event of a history|this is not JSON)"
     ):
         History.load(tmp_path / "run.json")

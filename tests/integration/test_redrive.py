@@ -88,6 +88,17 @@ def test_run_with_redrive_keeps_what_completed(flow_anywhere: Shell) -> None:
     assert "kept from run" in why
 
 
+def test_failed_run_prints_the_command_that_keeps_what_completed(flow: Shell) -> None:
+    (flow.cwd / "broken").touch()
+    command = " ".join(RUN)
+    failed = flow(*RUN, "--redrive", code=1).stderr
+    assert failed.endswith(f"after a fix, to keep what completed:\n  floto {command} --redrive\n")
+    failed = flow(*RUN[:-2], "--input", '{"who": 1}', code=1).stderr
+    assert re.search(r"--workflow-id floto-\w+ --redrive\n$", failed)
+    kept_nowhere = flow(*RUN, "--input", '{"who": 1}', "--service", "memory:", code=1).stderr
+    assert "--redrive" not in kept_nowhere
+
+
 def test_run_without_redrive_starts_anew_and_names_the_option(flow: Shell) -> None:
     done = flow(*RUN, "--input", '{"who": "me"}')
     assert "ended FAILED; this one starts from the beginning" in done.stderr
@@ -103,7 +114,7 @@ def test_command_prints_the_plan_first_and_starts_the_run(flow: Shell) -> None:
     out, err = flow.here("redrive", "w", "--spec", "flow.py:spec", "--json")
     told = json.loads(out)
     assert [task["action"] for task in told["plan"]] == ["keep", "keep", "run"]
-    assert "floto run SPEC --workflow-id w" in err
+    assert "floto run flow.py:spec --activities FILE.py --workflow-id w" in err
     first = json.loads(flow.here("history", "w")[0])["execution"]["runId"]
     assert first == told["runId"]
     assert json.loads(flow(*RUN).stdout) == RESULT
@@ -128,6 +139,40 @@ def test_open_run_of_the_workflow_id_is_named(flow: Shell) -> None:
     run_id = json.loads(flow.here("history", "w")[0])["execution"]["runId"]
     _, refused = flow.here("redrive", f"w@{run_id}", "--spec", "flow.py:spec", code=2)
     assert "has an open run; end that one first: floto terminate" in refused
+
+
+def test_redrive_of_an_open_run_is_refused_and_its_dry_run_says_so(flow: Shell) -> None:
+    flow.here("redrive", "w", "--spec", "flow.py:spec", "--rerun", "ask")
+    again = ("redrive", "w", "--spec", "flow.py:spec")
+    plan, note = flow.here(*again, "--dry-run")
+    assert plan.startswith("ask\t")
+    assert "workflow 'w' has an open run; end that one first: floto terminate" in note
+    for more in ((), ("--workflow-id", "other")):
+        _, refused = flow.here(*again, *more, code=2)
+        assert "workflow 'w' has an open run; end that one first: floto terminate" in refused
+    assert [run["execution"]["workflowId"] for run in flow.data("list")] == ["w", "w"]
+
+
+def test_redrive_of_a_completed_run_with_nothing_to_run_again_is_refused(flow: Shell) -> None:
+    flow(*RUN, "--redrive")
+    _, refused = flow.here("redrive", "w", "--spec", "flow.py:spec", code=2)
+    assert "the run completed, and no task would run again; name tasks to run again with --rerun" in refused
+    assert "no task would run again" in flow.here("redrive", "w", "--spec", "flow.py:spec", "--dry-run")[1]
+    flow.here("redrive", "w", "--spec", "flow.py:spec", "--rerun", "tell")
+
+
+def test_tasks_that_the_spec_does_not_have_are_named(flow: Shell) -> None:
+    text = (flow.cwd / "flow.py").read_text().replace('id_="ask"', 'id_="enquire"')
+    (flow.cwd / "changed.py").write_text(text)
+    lost = "completed before, but not in this spec, so not kept: ask"
+    assert lost in flow.here("redrive", "w", "--spec", "changed.py:spec", "--dry-run")[1]
+    # Its activity still reads the result of ``ask``.
+    assert lost in flow(*(RUN[0], "changed.py:spec", *RUN[2:]), "--redrive", code=1).stderr
+
+
+def test_run_with_redrive_of_an_unknown_workflow_says_that_it_begins(flow: Shell) -> None:
+    done = flow(*RUN[:-1], "v", "--redrive", "--input", '{"who": "me"}')
+    assert "workflow 'v' has no earlier run to redrive; this one starts from the beginning" in done.stderr
 
 
 def test_command_without_a_spec_asks_for_it(flow: Shell) -> None:

@@ -348,3 +348,14 @@ def test_missing_aws_configuration_raises_with_advice(monkeypatch: pytest.Monkey
     spec = floto.DeciderSpec(activity_tasks=[floto.Timer(id_="t", delay_in_seconds=0)])
     with pytest.raises(floto.ServiceFault, match="or set FLOTO_SERVICE, or name a service"):
         floto.run(spec, service="aws", timeout=60)
+
+
+def test_payloads_may_be_the_name_of_a_directory(tmp_path: Path) -> None:
+    found = Activities()
+    value = os.urandom(50_000).hex()
+    found.activity(name="long", version="1")(lambda: value)
+    spec = floto.DeciderSpec(activity_tasks=[floto.ActivityTask(id_="long", name="long", version="1")])
+    directory = tmp_path / "payloads"
+    result = floto.run(spec, service="memory:", activities=found, payloads=str(directory))
+    assert result == {"long": value}
+    assert any(directory.iterdir())

@@ -168,6 +168,55 @@ def test_commands_refuse_what_is_no_schedule(shell: Shell) -> None:
     assert said.startswith("job\tevery 3600 seconds\twaiting\t20")
 
 
+def test_commands_on_an_unknown_domain_or_schedule_say_so(place: Shell) -> None:
+    place("schedule", "create", "schedules.py:job")
+    for command in ("list", "show job", "pause job", "delete job"):
+        said = place.here("schedule", *command.split(), "--domain", "elsewhere", code=2)[1]
+        assert "there is no domain 'elsewhere' on " in said, command
+        assert "floto register domain elsewhere" in said
+    # None of the commands has registered the domain.
+    assert "there is no domain" in place.here("list", "--domain", "elsewhere", code=2)[1]
+    for command in ("show", "pause", "delete"):
+        said = place.here("schedule", command, "jobb", code=2)[1]
+        assert "there is no schedule 'jobb' in domain 'floto' on " in said
+        assert "; there is 'job'" in said
+    assert "floto schedule list" in place.here("schedule", "show", "other", code=2)[1]
+    place.here("register", "domain", "empty")
+    assert "no open schedule in domain 'empty' on" in place.here("schedule", "list", "--domain", "empty")[1]
+
+
+def test_backfill_from_later_to_earlier_is_refused(shell: Shell) -> None:
+    (shell.cwd / "schedules.py").write_text(SOURCE)
+    shell("schedule", "create", "schedules.py:job")
+    times = ("--from", "2026-01-02", "--to", "2026-01-01")
+    said = shell.here("schedule", "backfill", "job", *times, code=2)[1]
+    assert "--from 2026-01-02 is after --to 2026-01-01" in said
+
+
+def test_changes_of_a_schedule_that_nobody_decides_for_name_its_scheduler(shell: Shell) -> None:
+    (shell.cwd / "schedules.py").write_text(SOURCE)
+    shell("schedule", "create", "schedules.py:fast")
+    note = "nobody decides for the schedules on task list 'floto_schedules': floto scheduler"
+    for command in ("show", "pause", "resume", "trigger", "delete"):
+        assert note in shell.here("schedule", command, "fast")[1], command
+
+
+def test_check_of_a_schedule_without_fires_says_so(shell: Shell) -> None:
+    times = {"calendar": ["2020-01-01T00:00"], "workflow_type": ["a", "1"]}
+    (shell.cwd / "past.json").write_text(json.dumps({"type": "floto.Schedule", "id_": "a", **times}))
+    assert "it never fires: none of its times" in shell.here("check", "past.json")[0]
+
+
+def test_time_out_of_a_schedule_says_how_to_go_on_with_it() -> None:
+    spec = floto.DeciderSpec(activity_tasks=[floto.Timer(id_="wait", delay_in_seconds=0)])
+    job = floto.Schedule(id_="job", spec=spec, every=3600)
+    with pytest.raises(TimeoutError) as timed_out:
+        run_schedule(job, lambda _: None, service="memory:", timeout=0.1)
+    assert str(timed_out.value) == (
+        "timed out; schedule 'job' is still open: run it again to go on, or end it with 'floto terminate'"
+    )
+
+
 def test_check_says_the_times_in_words_and_warns_of_clock_changes(shell: Shell) -> None:
     said, _ = shell.here("check", f"{EXAMPLE}:nightly")
     assert said.startswith("nightly: At 02:00 every day, Europe/Berlin\nnext 20")

@@ -309,3 +309,12 @@ def test_why_folds_the_history_once(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     words = [str(tmp_path / "w.json"), "--spec", f"{tmp_path / 'flow.py'}:ask"]
     why_command.main(words + ([] if at is None else ["--at", str(at)]), standalone_mode=False)
     assert folded == [at or len(run.main)]
+
+
+def test_why_of_a_run_on_its_own_task_list_names_the_command_that_resumes_it(shell: Shell) -> None:
+    held = ("run", "flow.py:spec", "--activities", "acts.py", "--workflow-id", "mine", "--timeout", "1")
+    (shell.cwd / "slow").touch()
+    shell(*held, code=124)
+    shell.here("signal", "mine", "news")
+    said = shell.here("why", "mine", "--spec", "flow.py:spec")[0]
+    assert "    floto run --activities FILE.py --workflow-id mine SPEC\n" in said

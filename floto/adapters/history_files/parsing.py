@@ -89,7 +89,7 @@ def _value(text: _Text, depth: int) -> Iterator[Found]:
             yield from _value(text, depth + 1)
             more = text.take(",]") == ","
     elif text.peek():
-        text.fail(f"here stands no event: {text.glimpse()}")
+        text.fail(f"not an event of a history: {text.glimpse()}")
     else:
         text.end()
 

@@ -106,6 +106,9 @@ class Explanation:
     def _lines(self, task: Explained) -> Iterator[str]:
         yield str(task)
         yield from (f"  {attempt}" for attempt in task.attempts)
+        # The line of the task has only a part of a long message, and no attempt has it.
+        if task.status in FAILURES and not task.attempts and shown(task.result) != visible(repr(task.result)):
+            yield f"  {visible(str(task.result))}"
         for condition in task.conditions:
             yield f"  {condition}"
             if condition.cause in OF_TASKS:
@@ -193,16 +196,18 @@ def explain_started(state: State, events: Sequence[Event]) -> Explanation:
         events: Its history.
 
     Returns:
-        The status of each activity, child workflow, Lambda function and timer of the history, by its id, or
-        by id and kind if something of another kind had the id before.
+        The status of each activity, child workflow, Lambda function, timer and signal to another run of the
+        history, in the order in which they began, by id, or by id and kind if something of another kind had
+        the id before.
     """
     timers = retry_timers(state)
     known = {id_ for kind, id_ in state.items if kind in STARTED_KINDS}
     hidden = {timer.key for id_, timer in timers.items() if id_ in known}
     first = _first_of_ids(state, events)
     tasks: dict[str, Explained] = {}
-    for key, status in started_statuses(state).items():
-        item = state.items[key]
+    statuses = started_statuses(state)
+    for key in sorted(statuses, key=lambda each: (_began(state.items[each], events), each)):
+        item, status = state.items[key], statuses[key]
         if key[0] in STARTED_KINDS and key not in hidden and not is_over(item, state):
             conditions = started_conditions(item, status, state, timers.get(key[1]))
             result = started_result(item, status)

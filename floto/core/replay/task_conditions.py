@@ -18,6 +18,7 @@ from floto.core.replay.task_status import (
     FAILURES,
     TaskGraph,
     TaskStatus,
+    item_name,
 )
 from floto.core.replay.why_waiting import Cause, Condition, due, queued, retry, working
 from floto.core.spec.rules.joins import counts_results
@@ -37,7 +38,7 @@ _DATA_SHOWN = 500
 
 def started_name(key: Key, first: Key) -> str:
     """Return the id of an item, with its kind unless it is the ``first`` one of this id."""
-    return key[1] if key == first else f"{key[1]} ({key[0]})"
+    return item_name(key) if key == first else f"{key[1]} ({key[0]})"
 
 
 def is_over(item: Item, state: State) -> bool:

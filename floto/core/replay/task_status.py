@@ -26,7 +26,13 @@ from floto.core.state.state import Item, Key, Kind, State, Status
 from floto.core.swf.reserved_names import RETRY_PREFIX
 
 #: Kinds of what a run starts and waits for.
-STARTED_KINDS = (*CANCEL_REQUESTS, Kind.TIMER)
+STARTED_KINDS = (*CANCEL_REQUESTS, Kind.TIMER, Kind.EXTERNAL_SIGNAL)
+
+
+def item_name(key: Key) -> str:
+    """Return the id of an item; of a signal that other deciders than floto sent, with what the number is."""
+    is_number = key[0] is Kind.EXTERNAL_SIGNAL and key[1].isdecimal()
+    return f"{key[0]} {key[1]}" if is_number else key[1]
 
 
 class TaskStatus(StrEnum):

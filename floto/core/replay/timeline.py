@@ -11,7 +11,13 @@ from attrs import frozen
 from floto.core.decide.progress import begin
 from floto.core.decide.retrying import retry_timer_id
 from floto.core.errors import HistoryError
-from floto.core.replay.task_status import STARTED_KINDS, TaskStatus, started_statuses, task_statuses
+from floto.core.replay.task_status import (
+    STARTED_KINDS,
+    TaskStatus,
+    item_name,
+    started_statuses,
+    task_statuses,
+)
 from floto.core.spec.decider_spec import CODEC, DeciderSpec
 from floto.core.spec.tasks import TaskCodec
 from floto.core.state.attempts import Attempt, attempts
@@ -47,8 +53,8 @@ class Lane:
 
     @property
     def name(self) -> str:
-        """Id of the activity, timer, child or Lambda function, or name of the signal."""
-        return self.key[1]
+        """Id of what was started, or name of the signal that arrived."""
+        return item_name(self.key)
 
 
 @frozen

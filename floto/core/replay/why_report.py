@@ -15,6 +15,7 @@ from floto.core.errors import HistoryError, PayloadError, PayloadsNeeded, SpecEr
 from floto.core.replay.explain import Explained, Explanation
 from floto.core.replay.task_status import FAILURES, TaskStatus
 from floto.core.replay.why_waiting import OF_TASKS, Cause, Condition, due
+from floto.core.spec.task_lists import own_list
 from floto.core.state.state import DecisionTasks, State
 from floto.core.swf.pollers import Live, Poller, PollKind
 from floto.core.swf.reserved_names import RESERVED_PREFIX
@@ -325,6 +326,9 @@ def _decider(task_list: str, at: datetime, context: RunContext) -> _Note:
     own = OWN_DECIDERS.get(context.state.start.workflow_type)
     spec = () if own or context.carries_spec else ("SPEC",)
     command = Command(("floto", own or "decider", "--task-list", task_list), spec)
+    if own is None and task_list == own_list(context.workflow_id):
+        words = ("floto", "run", "--activities", "FILE.py", "--workflow-id", context.workflow_id)
+        command = Command(words, ("SPEC",))
     pollers = context.polling(PollKind.DECISIONS, task_list)
     if pollers is None:
         return _Note("", command)

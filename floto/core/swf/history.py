@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from operator import attrgetter
@@ -26,6 +27,10 @@ def check_event(value: object) -> None:
 
 def check_events(value: object) -> None:
     """Raise ``HistoryError`` if a value is not an iterable of events."""
+    if isinstance(value, str | os.PathLike):
+        raise HistoryError(
+            None, f"give a list of events, or read a saved history with floto.History.load({shown(value)})"
+        )
     if isinstance(value, Mapping) or not isinstance(value, Iterable):
         raise HistoryError(None, f"give a list of events, such as response['events'], not {shown(value)}")
 

@@ -47,3 +47,7 @@ class WorkflowExecution:
 
     workflow_id: str
     run_id: str
+
+    def __str__(self) -> str:
+        """Return the run as commands name it: ``WORKFLOW_ID@RUN_ID``."""
+        return f"{self.workflow_id}@{self.run_id}"

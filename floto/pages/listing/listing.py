@@ -69,6 +69,8 @@ class Page:
     pages: int
     #: True if the service has more runs than are listed.
     is_cut: bool
+    #: Number of listed open runs of which it is not read if they are retrying or stuck: there are too many.
+    unread: int = 0
 
 
 @frozen
@@ -77,6 +79,7 @@ class _Runs:
 
     rows: tuple[RunRow, ...] = ()
     is_cut: bool = False
+    unread: int = 0
 
 
 class Listing:
@@ -181,7 +184,8 @@ class Listing:
     def _publish(self) -> bool:
         opens = [self._with_condition(run) for run in self._open.values()]
         every = sorted((*opens, *self._closed.values()), key=lambda run: run.started, reverse=True)
-        found = _Runs(tuple(every[:MOST_RUNS]), len(every) > MOST_RUNS)
+        unread = max(len(opens) - MOST_STATES, 0)
+        found = _Runs(tuple(every[:MOST_RUNS]), len(every) > MOST_RUNS, unread)
         if found == self._runs:
             return False
         self._runs, self.version = found, self.version + 1
@@ -212,6 +216,7 @@ class Listing:
             number=number,
             pages=pages,
             is_cut=runs.is_cut,
+            unread=runs.unread,
         )
 
 

@@ -78,11 +78,14 @@ def page_context(page: Page, text: str, sort: str, url: Callable[..., str], prob
 
 
 def _summary(page: Page) -> str:
+    unread = f"{page.unread:,} open run{'s'[: page.unread != 1]} that started earlier"
+    note = f"; {unread} may be retrying or stuck: too many to read" if page.unread else ""
     first = (page.number - 1) * PAGE + 1
     if not page.total:
-        return "no run"
+        return f"no run{note}"
     last = min(first + PAGE - 1, page.total)
-    return f"{first:,} to {last:,} of {page.total:,} runs" if page.pages > 1 else f"{page.total:,} runs"
+    count = f"{page.total:,} runs"
+    return f"{first:,} to {last:,} of {count}{note}" if page.pages > 1 else f"{count}{note}"
 
 
 def _with(text: str, status: str, problem: str) -> str:

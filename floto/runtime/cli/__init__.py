@@ -64,8 +64,10 @@ def _exit_code() -> int:
 
 
 def _usage(error: click.ClickException) -> str:
-    """Return the text that click shows for an error, with its message on one line."""
+    """Return the text that click shows for an error, with its message on one line; help keeps its lines."""
     shown, message = io.StringIO(), error.format_message()
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+        return message
     error.show(shown)
     return shown.getvalue().rstrip("\n").replace(message, visible(message))
 

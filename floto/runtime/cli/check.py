@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from zoneinfo import ZoneInfo
@@ -14,8 +14,9 @@ from floto.core.fire_times import clock_changes
 from floto.core.spec.activity_timeouts import timeout_warnings
 from floto.core.spec.decider_spec import DeciderSpec
 from floto.core.spec.estimate import Estimate, estimates
-from floto.core.spec.nested_specs import nested_tasks
+from floto.core.spec.nested_specs import nested, nested_tasks
 from floto.core.spec.rules.certainty import Certainty, prospects
+from floto.core.spec.rules.condition_names import name_warnings
 from floto.core.spec.schedule import Schedule
 from floto.core.spec.tasks import Task
 from floto.core.swf.limits import EVENT_LIMIT
@@ -57,10 +58,16 @@ def check_command(spec: str) -> int:
         _judge(estimate)
     for name in ("activity_tasks", "on_failure", "on_cancel"):
         _foretell("" if name == "activity_tasks" else f"{name}: ", getattr(loaded, name))
-    for task in nested_tasks(loaded):
-        for warning in timeout_warnings(task):
-            say(warning)
+    for warning in _warnings(loaded):
+        say(visible(warning))
     return FAILED if any(estimate.least > EVENT_LIMIT for estimate in (whole, *children)) else DONE
+
+
+def _warnings(spec: DeciderSpec) -> Iterator[str]:
+    for each, _ in nested(spec, spec.task_list):
+        yield from name_warnings(each)
+    for task in nested_tasks(spec):
+        yield from timeout_warnings(task)
 
 
 def _say_settings(spec: DeciderSpec) -> None:
@@ -88,8 +95,11 @@ def _foretell(what: str, tasks: Sequence[Task]) -> None:
 def _say_times(schedule: Schedule) -> None:
     zone, now = ZoneInfo(schedule.time_zone), datetime.now(UTC)
     say(visible(f"{schedule.id_}: {schedule.words}"))
-    for at in schedule.fires(now, _FIRES):
+    following = schedule.fires(now, _FIRES)
+    for at in following:
         say(f"next {at.astimezone(zone).isoformat()}")
+    if not following:
+        say("it never fires: none of its times, from its start to its end, is in the future")
     if schedule.cron is None:
         return
     for change in islice(clock_changes(schedule.cron, schedule.time_zone, now, now + _YEAR), _FIRES):

@@ -20,6 +20,7 @@ from floto.runtime.cli.options import (
     activities_option,
     domain_option,
     log_format_option,
+    no_activity,
     payloads_option,
     service_option,
     verbose_option,
@@ -127,8 +128,7 @@ def worker_command(activities: tuple[str, ...], log_format: str, *, verbose: boo
     for source in activities:
         load_module(source)
     if not DEFAULT.types:
-        msg = "no activity is registered; name the file or module that defines them with --activities"
-        raise click.UsageError(msg)
+        raise click.UsageError(no_activity(activities))
     lists = dict.fromkeys(options["task_list"] or (DEFAULT_TASK_LIST,))
 
     def members(service: Service, stop: StopFlag) -> Sequence[Loop]:

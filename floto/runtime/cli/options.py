@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
@@ -43,6 +43,16 @@ activities_option = click.option(
     metavar="FILE.py|MODULE",
     help="File or module that defines activities; may be repeated.",
 )
+
+
+def no_activity(activities: Sequence[str]) -> str:
+    """Return the usage error of a command that finds no activity in what ``--activities`` names."""
+    remedy = "name the file or module that defines them with --activities"
+    if not activities:
+        return f"no activity is registered; {remedy}"
+    return f"{', '.join(activities)}: no function is registered with @floto.activity there; {remedy}"
+
+
 payloads_option = click.option(
     "--payloads",
     metavar="DIR|s3://BUCKET/PREFIX",

@@ -24,7 +24,7 @@ from floto.pictures.svg import Drawing
 from floto.runtime.cli.codes import DONE
 from floto.runtime.cli.options import domain_option, payloads_option, service_option
 from floto.runtime.cli.output import say, writing
-from floto.runtime.cli.source import Where, read_source
+from floto.runtime.cli.source import Where, read_source, warn_of_another_spec
 from floto.runtime.loading import load_spec, spec_with
 
 Shown = TypeVar("Shown")
@@ -96,13 +96,16 @@ def graph_command(
     spec: str, history: tuple[str, ...], output: Path | None, payloads: Store | None, **where: Any
 ) -> int:
     """Show the tasks of SPEC (FILE.json, FILE.py:name or module:name) and their dependencies."""
-    loaded = load_spec(spec)
-    saved = _saved(history, Where(**where)).history if history else None
-    shown = graph(loaded, None if saved is None else state_of(saved), CODEC.with_payloads(payloads))
+    loaded, codec = load_spec(spec), CODEC.with_payloads(payloads)
+    saved = _saved(history, Where(**where)) if history else None
+    state = None if saved is None else state_of(saved.history)
+    if saved is not None and state is not None:
+        warn_of_another_spec(spec, loaded, saved, state, codec)
+    shown = graph(loaded, state, codec)
     if output is None:
         listing.show(shown, Console())
     else:
-        _write(output, _GRAPHS, shown, spec if saved is None else _title(saved, spec))
+        _write(output, _GRAPHS, shown, spec if saved is None else _title(saved.history, spec))
     return DONE
 
 

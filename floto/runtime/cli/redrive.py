@@ -15,6 +15,7 @@ from floto.core.replay.redrive.redrive_plan import PlannedTask, Redrive
 from floto.core.spec.decider_spec import CODEC, DeciderSpec
 from floto.core.spec.task_lists import own_list
 from floto.core.swf import wire
+from floto.core.swf.events import WorkflowExecutionCompleted
 from floto.core.swf.floto_defaults import DEFAULT_DOMAIN
 from floto.core.swf.history import History
 from floto.core.swf.shapes import WorkflowExecution
@@ -25,6 +26,7 @@ from floto.runtime.cli.output import print_rows, readable, say
 from floto.runtime.cli.source import LoadedRun, read_source, source_argument, spec_of_run
 from floto.runtime.cli.target import check, target, where_options
 from floto.runtime.connect import connect_loop
+from floto.runtime.loading import load_spec
 from floto.runtime.retrying import retry_read, retry_write
 from floto.runtime.runs.needs import needs
 from floto.runtime.runs.redriving import ALREADY_STARTED, start_redriven, with_children
@@ -60,7 +62,7 @@ def redrive_command(  # noqa: PLR0913 - click passes each option as an argument
     """
     found = read_source(source, asks_live=False, **where)
     codec = CODEC.with_payloads(payloads)
-    known = spec_of_run(spec, found, codec)
+    known = load_spec(spec) if spec else spec_of_run(None, found, codec)
     if known is None:
         msg = "the run carries no spec; name that of the new run with --spec"
         raise click.UsageError(msg)
@@ -68,7 +70,14 @@ def redrive_command(  # noqa: PLR0913 - click passes each option as an argument
     planned = plan() if found.service is None else _planned(plan, found.service, found.domain)
     if not as_json:
         print_rows(("task", "plan", "why"), planned.rows())
-    run_id = None if dry_run else _start(planned, found, known, payloads, where)
+    if planned.dropped:
+        say(visible(f"floto: {planned.dropped_text}"), err=True)
+    obstacle = _obstacle(planned, found)
+    if obstacle is not None and not dry_run:
+        raise click.UsageError(obstacle)
+    if obstacle is not None:
+        say(visible(f"floto: {obstacle}"), err=True)
+    run_id = None if dry_run else _start(planned, found, known, payloads, where, spec or "SPEC")
     if as_json:
         say(readable(_plain(planned, run_id)))
     elif run_id is not None:
@@ -85,6 +94,22 @@ def _planned(plan: Callable[..., Redrive], url: str, domain: str) -> Redrive:
             return History(tuple(map(wire.event_from_swf, there.events(named))), execution)
 
         return with_children(lambda children: plan(children=children), read)
+
+
+def _obstacle(planned: Redrive, found: LoadedRun) -> str | None:
+    """Return why a planned run cannot start, or would do nothing; None if it can."""
+    closed = found.state.closed
+    if closed is None and found.service is not None and found.state.execution is not None:
+        workflow_id = found.state.execution.workflow_id
+        return _still_open(workflow_id, found.service, found.domain)
+    if closed is not None and isinstance(closed.data, WorkflowExecutionCompleted) and not planned.again:
+        return "the run completed, and no task would run again; name tasks to run again with --rerun TASK"
+    return None
+
+
+def _still_open(workflow_id: str, url: str, domain: str) -> str:
+    end = shell_command("floto", "terminate", *where_options(url, domain), arguments=[workflow_id])
+    return f"workflow {workflow_id!r} has an open run; end that one first: {end}"
 
 
 def _plain(planned: Redrive, run_id: str | None) -> dict[str, Any]:
@@ -105,8 +130,13 @@ def _plain_tasks(plan: Iterable[PlannedTask]) -> list[dict[str, Any]]:
     ]
 
 
-def _start(
-    planned: Redrive, found: LoadedRun, spec: DeciderSpec, store: Store | None, where: dict[str, Any]
+def _start(  # noqa: PLR0913, PLR0917 - what the command was given
+    planned: Redrive,
+    found: LoadedRun,
+    spec: DeciderSpec,
+    store: Store | None,
+    where: dict[str, Any],
+    named: str,
 ) -> str:
     url, start = where["service"], planned.start
     domain = where["domain"] or spec.domain or found.domain
@@ -120,15 +150,13 @@ def _start(
     except ServiceFault as fault:
         if fault.code != ALREADY_STARTED:
             raise
-        options = where_options(url, domain)
-        end = shell_command("floto", "terminate", *options, arguments=[start.workflow_id])
-        msg = f"workflow {start.workflow_id!r} has an open run; end that one first: {end}"
-        raise click.UsageError(msg) from fault
+        raise click.UsageError(_still_open(start.workflow_id, url, domain)) from fault
     finally:
         service.close()
     kept = f"{len(planned.kept)} of {len(planned.plan)} tasks kept"
     say(visible(f"started {start.workflow_id}: {kept}"), err=True)
     if start.task_list == own_list(start.workflow_id):
-        words = ("--workflow-id", start.workflow_id, *where_options(url, domain or DEFAULT_DOMAIN))
-        say(visible(f"to run it: {shell_command('floto', 'run', 'SPEC', *words)}"), err=True)
+        words = ("--activities", "FILE.py", "--workflow-id", start.workflow_id)
+        where_to = where_options(url, domain or DEFAULT_DOMAIN)
+        say(visible(f"to run it: {shell_command('floto', 'run', named, *words, *where_to)}"), err=True)
     return execution.run_id

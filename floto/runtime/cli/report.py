@@ -77,7 +77,7 @@ def _document(found: LoadedRun, named: str | None, other: DeciderSpec | None, co
 
 def _spec(found: LoadedRun, named: str | None, codec: Codec) -> DeciderSpec | None:
     if named is not None:
-        return load_spec(named)
+        return spec_of_run(named, found, codec)
     # A spec that cannot be read here is left out: the page then shows what was started.
     with contextlib.suppress(PayloadsNeeded, SpecError):
         return spec_of_run(None, found, codec)

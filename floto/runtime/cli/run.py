@@ -11,6 +11,7 @@ import click
 from rich.console import Console
 
 from floto import logs
+from floto.core.errors import WorkflowError
 from floto.core.payloads.reference import Store
 from floto.core.spec.decider_spec import CODEC, DeciderSpec
 from floto.core.spec.kinds import ActivityTask
@@ -18,16 +19,17 @@ from floto.core.spec.task_lists import own_list
 from floto.core.state.state import State
 from floto.core.swf.floto_defaults import DEFAULT_DOMAIN
 from floto.core.visible import shell_command
-from floto.runtime.cli.codes import DONE, TIMED_OUT
+from floto.runtime.cli.codes import DONE, FAILED, TIMED_OUT
 from floto.runtime.cli.options import (
     activities_option,
     domain_option,
     log_format_option,
+    no_activity,
     payloads_option,
     service_option,
     verbose_option,
 )
-from floto.runtime.cli.output import log_to, readable, say, say_on, stdout_for_the_result
+from floto.runtime.cli.output import error_text, log_to, readable, say, say_on, stdout_for_the_result
 from floto.runtime.connect import absolute_service
 from floto.runtime.loading import load_json, load_module, load_schedule, load_spec, names_schedule
 from floto.runtime.runs.live_table import log as progress_log
@@ -121,6 +123,10 @@ def run_command(  # noqa: PLR0913, PLR0917 - click passes each option as an argu
         except TimeoutError:
             _say_how_to_go_on(f"timed out after {timeout:g} s, and the run is still open", service, name)
             return TIMED_OUT
+        except WorkflowError as error:
+            say(f"floto: {error_text(error)}", err=True)
+            _say_how_to_redrive(service, name)
+            return FAILED
     say(readable(result))
     return DONE
 
@@ -169,8 +175,7 @@ def _with_activities(loaded: T, activities: tuple[str, ...]) -> T:
 def _load(spec: str, activities: tuple[str, ...]) -> DeciderSpec:
     loaded = _with_activities(load_spec(spec), activities)
     if not DEFAULT.types and any(isinstance(task, ActivityTask) for task in loaded.all_tasks):
-        msg = "no activity is registered; name the file or module that defines them with --activities"
-        raise click.UsageError(msg)
+        raise click.UsageError(no_activity(activities))
     return loaded
 
 
@@ -193,7 +198,19 @@ def _say_how_to_go_on(why: str, service: str, workflow_id: str | None) -> None:
     if service == "memory:":
         say(f"{why}; an in-memory run cannot be resumed", err=True)
         return
+    say(f"{why}; to resume:\n  {_same_command(workflow_id)}", err=True)
+
+
+def _say_how_to_redrive(service: str, workflow_id: str | None) -> None:
+    """Print the command that goes on with a failed run; a schedule and a run in memory have none."""
+    if workflow_id is not None and service != "memory:":
+        command = _same_command(workflow_id, "--redrive")
+        say(f"after a fix, to keep what completed:\n  {command}", err=True)
+
+
+def _same_command(workflow_id: str | None, *more: str) -> str:
+    """Return the command line of this process with its workflow id, and more options."""
     arguments = sys.argv[1:]
     if workflow_id and not any(argument.split("=")[0] == "--workflow-id" for argument in arguments):
         arguments = [*arguments, "--workflow-id", workflow_id]
-    say(f"{why}; to resume:\n  {shell_command('floto', *arguments)}", err=True)
+    return shell_command("floto", *arguments, *(each for each in more if each not in arguments))

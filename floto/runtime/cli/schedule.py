@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import click
 
-from floto.core.decide.schedule import BACKFILL, PAUSE, RESUME, SCHEDULE_LIST, TRIGGER, UPDATE, ScheduleView
-from floto.core.errors import UnknownResource
+from floto.core.decide.schedule import (
+    BACKFILL,
+    PAUSE,
+    RESUME,
+    SCHEDULE_LIST,
+    SCHEDULE_TYPE,
+    TRIGGER,
+    UPDATE,
+    ScheduleView,
+)
+from floto.core.errors import ServiceError, UnknownResource
 from floto.core.fire_times import moment, moment_problems
 from floto.core.payloads import payload
 from floto.core.spec.schedule import SCHEDULE_CODEC
 from floto.core.swf.pollers import Live, PollKind
 from floto.core.swf.service import ExecutionInfo, Service
-from floto.core.visible import moment_text, shell_command, visible
+from floto.core.visible import shell_command, visible
 from floto.runtime.cli.codes import DONE, FAILED
 from floto.runtime.cli.loops import daemon_options, work_as
 from floto.runtime.cli.options import (
@@ -25,8 +35,8 @@ from floto.runtime.cli.options import (
     service_option,
 )
 from floto.runtime.cli.output import one_line, print_rows, readable, say, utc
-from floto.runtime.cli.target import Target, check, target, where_options
-from floto.runtime.connect import connect_loop, domain_of, live_of
+from floto.runtime.cli.target import Target, check, naming_domain, target, where_options
+from floto.runtime.connect import connect_loop, domain_of, live_of, shown_service
 from floto.runtime.loading import load_schedule
 from floto.runtime.retrying import retry_write
 from floto.runtime.schedules import (
@@ -61,13 +71,14 @@ def _command(name: str, help: str) -> Callable[[Callable[..., int]], click.Comma
 
 
 @contextmanager
-def _service(where: dict[str, Any], *, new: bool = False) -> Iterator[Service]:
-    check(where["service"], new=new)
-    service = connect_loop(where["service"], where["domain"])
-    try:
-        yield service
-    finally:
-        service.close()
+def _there(where: dict[str, Any]) -> Iterator[Target]:
+    """Open the domain of a command on existing schedules, which registers no domain, as ``connect`` would."""
+    with target(where["service"], where["domain"]) as there, naming_domain(there.domain, there.url):
+        yield there
+
+
+def _service(there: Target) -> Service:
+    return domain_of(there.client, there.domain)
 
 
 @_command("create", "Start a schedule")
@@ -76,7 +87,8 @@ def _service(where: dict[str, Any], *, new: bool = False) -> Iterator[Service]:
 def create_command(source: str, task_list: str, **where: Any) -> int:
     """Start the schedule of SOURCE, and print its run id."""
     schedule = load_schedule(source)
-    with _service(where, new=True) as service:
+    check(where["service"], new=True)
+    with closing(connect_loop(where["service"], where["domain"])) as service:
         try:
             run_id = create(service, schedule, task_list)
         except ScheduleError as error:
@@ -93,22 +105,27 @@ def list_command(*, as_json: bool, **where: Any) -> int:
 
     Fires are in the time zone of the schedule.
     """
-    with target(where["service"], where["domain"]) as there:
-        found = list(all_schedules(domain_of(there.client, there.domain)))
-        live = None if as_json else live_of(there.client)
+    with _there(where) as there:
+        found = list(all_schedules(_service(there)))
+        if not as_json:
+            print_rows(("schedule", "times", "state", "next", "last run"), [_row(each) for _, each in found])
+            _say_not_decided([each for _, each in found], there)
     if as_json:
         say(readable([_as_json(info, each) for info, each in found]))
-        return DONE
-    print_rows(("schedule", "times", "state", "next", "last run"), [_row(each) for _, each in found])
-    for line in _not_decided([each for _, each in found], there, live):
-        say(line, err=True)
-    if not found:
-        say("there is no open schedule", err=True)
+    elif not found:
+        place = f"in domain {there.domain!r} on {shown_service(there.url)}"
+        say(visible(f"there is no open schedule {place}"), err=True)
     return DONE
 
 
+def _say_not_decided(found: Sequence[ScheduleView], there: Target) -> None:
+    """Print a line for each task list of open schedules that no scheduler polls, where that is known."""
+    with suppress(ServiceError):  # the command itself has done its work
+        for line in _not_decided(found, there, live_of(there.client)):
+            say(line, err=True)
+
+
 def _not_decided(found: Sequence[ScheduleView], there: Target, live: Live | None) -> Iterator[str]:
-    """Yield a line for each task list of schedules that no scheduler polls, where that is known."""
     if live is None or live.pollers is None:
         return
     pollers = live.of_domain(there.domain).pollers or ()
@@ -143,11 +160,18 @@ def _as_json(info: ExecutionInfo, found: ScheduleView) -> dict[str, Any]:
 @json_option
 def show_command(id_: str, *, as_json: bool, **where: Any) -> int:
     """Show the schedule ID: its times, next fires, last runs, and the fires that started none."""
-    with _service(where) as service:
-        info, found = _found(service, id_)
-    if as_json:
-        say(readable(_as_json(info, found)))
-        return DONE
+    with _there(where) as there:
+        info, found = _found(there, id_)
+        if as_json:
+            say(readable(_as_json(info, found)))
+            return DONE
+        _say_times_and_runs(info, found)
+        if info.close_status is None:
+            _say_not_decided([found], there)
+    return DONE
+
+
+def _say_times_and_runs(info: ExecutionInfo, found: ScheduleView) -> None:
     schedule, memory = found.schedule, found.recorded
     state = state_text(found) if info.close_status is None else info.close_status
     say(visible(f"{schedule.id_}: {schedule.words}; overlap {schedule.overlap}; {state}"))
@@ -162,7 +186,6 @@ def show_command(id_: str, *, as_json: bool, **where: Any) -> int:
         span = f"{local_time(schedule, none.first)} to {local_time(schedule, none.last)}"
         say(f"no run   {none.count} for {span}: {_WHY[none.why]}")
     say(f"totals   {', '.join(f'{count} {name}' for name, count in sorted(memory.counts.items())) or 'none'}")
-    return DONE
 
 
 _WHY = {
@@ -172,11 +195,16 @@ _WHY = {
 }
 
 
-def _found(service: Service, id_: str) -> tuple[ExecutionInfo, ScheduleView]:
+def _found(there: Target, id_: str) -> tuple[ExecutionInfo, ScheduleView]:
     try:
-        return find(service, id_)
+        return find(_service(there), id_)
     except ScheduleError as error:
-        raise click.UsageError(str(error)) from None
+        infos = there.open_runs(typeFilter={"name": SCHEDULE_TYPE.name})
+        near = difflib.get_close_matches(id_, [info["execution"]["workflowId"] for info in infos], cutoff=0.5)
+        listed = shell_command("floto", "schedule", "list", *where_options(there.url, there.domain))
+        hint = f"there is {', '.join(map(repr, near))}" if near else f"{listed} shows the open ones"
+        msg = f"{error} in domain {there.domain!r} on {shown_service(there.url)}; {hint}"
+        raise click.UsageError(msg) from None
 
 
 @_command("pause", "Pause a schedule")
@@ -210,12 +238,15 @@ def backfill_command(id_: str, first: str, last: str, **where: Any) -> int:
     for name, text in (("--from", first), ("--to", last)):
         for problem in moment_problems(name, text):
             raise click.BadParameter(problem)
-    with _service(where) as service:
-        schedule = _found(service, id_)[1].schedule
+    with _there(where) as there:
+        schedule = _found(there, id_)[1].schedule
         begin, end = (moment(text, schedule.time_zone) for text in (first, last))
+        if begin > end:
+            msg = f"--from {first} is after --to {last}"
+            raise click.UsageError(msg)
         fires = schedule.fires(begin - timedelta(microseconds=1))
     if not fires or fires[0] > end:
-        msg = f"there is no fire from {moment_text(begin)} to {moment_text(end)}"
+        msg = f"there is no fire from {local_time(schedule, begin)} to {local_time(schedule, end)}"
         raise click.UsageError(msg)
     return _signal(where, id_, BACKFILL, {"from": begin.isoformat(), "to": end.isoformat()}, "backfilling")
 
@@ -226,8 +257,8 @@ def backfill_command(id_: str, first: str, last: str, **where: Any) -> int:
 def update_command(source: str, *, yes: bool, **where: Any) -> int:
     """Show what SOURCE changes in the schedule of its id, and from which fire on; apply it with --yes."""
     new = load_schedule(source)
-    with _service(where) as service:
-        _, found = _found(service, new.id_)
+    with _there(where) as there:
+        _, found = _found(there, new.id_)
         plan = changes(found.schedule, new)
         for each in plan:
             say(visible(f"{each.name}: {one_line(each.before)} -> {one_line(each.after)}"))
@@ -239,7 +270,7 @@ def update_command(source: str, *, yes: bool, **where: Any) -> int:
         if not yes:
             say("nothing is changed; apply it with --yes", err=True)
             return FAILED
-        prepare(service, new)
+        prepare(_service(there), new)
     return _signal(where, new.id_, UPDATE, SCHEDULE_CODEC.unstructure(new), "updated")
 
 
@@ -247,27 +278,28 @@ def update_command(source: str, *, yes: bool, **where: Any) -> int:
 @click.argument("id_", metavar="ID")
 def delete_command(id_: str, **where: Any) -> int:
     """Request cancellation of the schedule ID; its open runs go on."""
-    with _service(where) as service:
-        _told(service, id_, service.request_cancel_workflow_execution, id_)
-    say(visible(f"requested cancellation of {id_}"), err=True)
+    with _there(where) as there:
+        _tell(there, id_, _service(there).request_cancel_workflow_execution, (), "requested cancellation of")
     return DONE
 
 
 def _signal(where: dict[str, Any], id_: str, name: str, value: Any, done: str) -> int:
     text = None if value is None else payload.dumps(value, "the input of the signal")
-    with _service(where) as service:
-        _told(service, id_, service.signal_workflow_execution, id_, name, text)
-    say(visible(f"{done} {id_}"), err=True)
+    with _there(where) as there:
+        _tell(there, id_, _service(there).signal_workflow_execution, (name, text), done)
     return DONE
 
 
-def _told(service: Service, id_: str, call: Callable[..., Any], *arguments: Any) -> None:
-    info, _ = _found(service, id_)
+def _tell(there: Target, id_: str, call: Callable[..., Any], arguments: tuple[Any, ...], done: str) -> None:
+    """Call a method with the schedule; print that it is done, and if no scheduler will act on it."""
+    info, found = _found(there, id_)
     try:
-        retry_write(call, *arguments)
+        retry_write(call, id_, *arguments)
     except UnknownResource:
         msg = f"schedule {id_!r} is closed: {info.close_status}"
         raise click.UsageError(msg) from None
+    say(visible(f"{done} {id_}"), err=True)
+    _say_not_decided([found], there)
 
 
 @click.command("scheduler", short_help="Decide for schedules and their runs, until stopped")

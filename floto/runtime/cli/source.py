@@ -21,6 +21,7 @@ from floto.core.replay.task_status import task_statuses
 from floto.core.replay.why_report import Command, RunContext, unused_signals
 from floto.core.spec.codec import Codec
 from floto.core.spec.decider_spec import DeciderSpec
+from floto.core.spec.fingerprint import all_recorded, fingerprint
 from floto.core.spec.tasks import TaskCodec
 from floto.core.state.state import Kind, State
 from floto.core.swf import wire
@@ -178,8 +179,34 @@ def read_run(
 
 
 def spec_of_run(named: str | None, found: LoadedRun, codec: Codec) -> DeciderSpec | None:
-    """Return the named spec, else the one saved with the history, else the one in the run's input."""
-    return load_spec(named) if named else spec_with(found.saved, codec)
+    """Return the named spec, else the one saved with the history, else the one in the run's input.
+
+    Warn about a named spec that is not among those that the run records.
+    """
+    if not named:
+        return spec_with(found.saved, codec)
+    spec = load_spec(named)
+    warn_of_another_spec(named, spec, found.saved, found.state, codec)
+    return spec
+
+
+def warn_of_another_spec(named: str, spec: DeciderSpec, saved: Saved, state: State, codec: Codec) -> None:
+    """Print a warning if a run records, up to a state, the digests of specs, and not that of a named one."""
+    recorded, digest = _digests(saved, state, codec), fingerprint(spec, codec)
+    if digest is None or not recorded or digest in recorded:
+        return
+    note = f"the run was decided by another spec ({recorded[-1]}) than {named} ({digest})"
+    say(visible(f"floto: {note}: what is shown of its tasks is by {named}, and may be wrong"), err=True)
+
+
+def _digests(saved: Saved, state: State, codec: Codec) -> list[str | None]:
+    recorded = list(all_recorded(state))
+    if not recorded:
+        # A spec that cannot be read here is not compared.
+        with contextlib.suppress(PayloadsNeeded, SpecError):
+            carried = saved.spec or spec_of(state.start.input, codec)
+            return [] if carried is None else [fingerprint(carried, codec)]
+    return recorded
 
 
 def _carries_spec(state: State) -> bool:

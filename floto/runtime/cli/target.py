@@ -54,6 +54,17 @@ class UnknownDomain(FlotoError):
         )
 
 
+@contextlib.contextmanager
+def naming_domain(domain: str, url: str) -> Iterator[None]:
+    """Raise ``UnknownDomain`` in place of SWF's fault for a domain that is not registered."""
+    try:
+        yield
+    except UnknownResource as fault:
+        if "unknown domain" in fault.message.lower():
+            raise UnknownDomain(domain, url) from fault
+        raise
+
+
 @define
 class UnknownRun(FlotoError):
     """A run that does not exist, and similar workflow ids that do."""
@@ -107,14 +118,12 @@ class Target:
 
     def _known(self, repeat: Callable[..., Any], method: str, arguments: dict[str, Any]) -> Any:
         try:
-            return repeat(translating(getattr(self.client, method)), **{"domain": self.domain, **arguments})
+            with naming_domain(self.domain, self.url):
+                call = translating(getattr(self.client, method))
+                return repeat(call, **{"domain": self.domain, **arguments})
         except Unreachable as error:
             message = f"cannot connect to {self.url}; is 'floto server' running there? ({error})"
             raise Unreachable(message) from error
-        except UnknownResource as fault:
-            if "unknown domain" in fault.message.lower():
-                raise UnknownDomain(self.domain, self.url) from fault
-            raise
 
     def pages(self, method: str, key: str, **arguments: Any) -> Iterator[Any]:
         """Yield the items of all pages of a listing or a history, reading each page when it is needed."""

@@ -9,7 +9,7 @@ from attrs import Factory, define, field, frozen
 from floto.core.decide.decide import spec_of
 from floto.core.errors import FlotoError
 from floto.core.spec.codec import Codec
-from floto.core.spec.decider_spec import CODEC, DeciderSpec
+from floto.core.spec.decider_spec import CODEC, DeciderSpec, as_spec
 from floto.core.spec.fingerprint import fingerprint, recorded, taken_over
 from floto.core.state.state import State
 from floto.core.swf.events import WorkflowExecutionStarted
@@ -105,4 +105,6 @@ def _no_spec(kind: WorkflowType) -> str:
 
 def read_spec(spec: DeciderSpec | str | None, codec: Codec = CODEC) -> DeciderSpec | None:
     """Return a spec that is given as an object or as its JSON. Raises ``SpecError``."""
-    return DeciderSpec.from_json(spec, codec) if isinstance(spec, str) else spec
+    if spec is None:
+        return None
+    return DeciderSpec.from_json(spec, codec) if isinstance(spec, str) else as_spec(spec, "spec")

@@ -171,7 +171,7 @@ def _latest(item: Item) -> int:
 
 def _times(row: Row) -> str:
     seconds = row.seconds(row.began) if row.began and not row.ended else row.seconds(datetime.now(UTC))
-    parts = [f" in {_clock(seconds)}"] if seconds and row.ended else []
+    parts = [f" in {_clock(seconds)}"] if seconds is not None and row.ended else []
     return "".join(parts) + (f" (attempt {row.attempt})" if row.attempt > 1 else "")
 
 

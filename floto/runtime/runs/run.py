@@ -28,7 +28,7 @@ from floto.core.swf.history import History
 from floto.core.swf.identifiers import id_problems
 from floto.core.swf.service import ExecutionInfo, Service, StartRequest
 from floto.core.swf.shapes import WorkflowExecution
-from floto.runtime.connect import IN_MEMORY, closing, service_for
+from floto.runtime.connect import IN_MEMORY, closing, payload_store, service_for
 from floto.runtime.deciders.spec_choice import read_spec
 from floto.runtime.retrying import persist, persist_at_start, rereads
 from floto.runtime.runs.needs import missing_activities, needs
@@ -64,7 +64,7 @@ def run(  # noqa: PLR0913 - all but the spec are optional and named
     concurrency: int = 4,
     timeout: float | None = None,
     codec: Codec = CODEC,
-    payloads: Store | None = None,
+    payloads: Store | str | None = None,
     listener: Listener | None = None,
     take_over: bool = False,
     redrive: bool = False,
@@ -91,7 +91,8 @@ def run(  # noqa: PLR0913 - all but the spec are optional and named
         timeout: Seconds after which this raises ``TimeoutError``, also if the service does not answer;
             default: no limit. The run stays open; running activities get ten seconds to end.
         codec: Reads task kinds and retry strategies of your own in the specs of children and generators.
-        payloads: A store for inputs and results that are too long for SWF.
+        payloads: A store for inputs and results that are too long for SWF, or its name: a directory or
+            ``s3://bucket/prefix``.
         listener: Called in the caller's thread with the run's ``State`` after each change; the first call is
             before this process decides or runs anything.
         take_over: True to resume an open run of another spec with this one.
@@ -111,7 +112,8 @@ def run(  # noqa: PLR0913 - all but the spec are optional and named
     """
     deadline = TimeLimit.after(timeout)
     workflow_id = _usable(workflow_id)
-    payloads = codec.store if payloads is None else payloads
+    given = codec.store if payloads is None else payloads
+    payloads = payload_store(given) if isinstance(given, str) else given
     text = None if input is None else reference.dumps(input, "the workflow's input", payloads)
     request = RunRequest(
         spec=as_spec(read_spec(spec, codec), "spec"),
@@ -160,7 +162,7 @@ def _run(request: RunRequest, service: Service, deadline: TimeLimit) -> Any:
         except ServiceUnavailable:
             if not stop.is_set():
                 raise
-            raise deadline.error(request.workflow_id) from None
+            raise deadline.error(_how_to_resume(request)) from None
         loops = RunLoops(request, service, wake)
         try:
             follower = RunFollower(service, execution, stop)
@@ -175,8 +177,14 @@ def _run(request: RunRequest, service: Service, deadline: TimeLimit) -> Any:
         else:
             loops.finish()
     if end is None:
-        raise deadline.error(request.workflow_id)
+        raise deadline.error(_how_to_resume(request))
     return result_of_run(request, *end)
+
+
+def _how_to_resume(request: RunRequest) -> str:
+    return (
+        f"workflow {request.workflow_id!r} is still open: call run() with the same workflow_id to resume it"
+    )
 
 
 def _find_or_start(request: RunRequest, service: Service, stop: StopFlag) -> tuple[WorkflowExecution, bool]:
@@ -187,6 +195,9 @@ def _find_or_start(request: RunRequest, service: Service, stop: StopFlag) -> tup
     if not is_closed and (problems := missing_activities(request.spec, request.activities.types)):
         raise SpecError(problems)
     if info is None:
+        if request.redrive:
+            found = "workflow %r has no earlier run to redrive; this one starts from the beginning"
+            progress_log.warning(found, request.workflow_id)
         return _start(request, service, stop, info), True
     if info.close_status not in (None, "COMPLETED"):
         start_again = _redrive if request.redrive else _start_anew
@@ -221,6 +232,8 @@ def _redrive(request: RunRequest, service: Service, stop: StopFlag, last: Execut
         len(planned.kept),
         ", ".join(_again(planned)) or "none",
     )
+    if planned.dropped:
+        progress_log.warning("%s", planned.dropped_text)
     repeat = partial(persist, stop)
     return start_redriven(planned, service, request.payloads, repeat, repeat)
 

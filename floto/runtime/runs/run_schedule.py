@@ -72,7 +72,11 @@ def run_schedule(  # noqa: PLR0913 - the arguments of the command
             supervisor.stop()
             supervisor.join(_STOP_SECONDS)
     if found is None:
-        raise deadline.error(schedule.id_)
+        msg = (
+            f"schedule {schedule.id_!r} is still open: "
+            "run it again to go on, or end it with 'floto terminate'"
+        )
+        raise deadline.error(msg)
     return dict(found.memory.counts)
 
 

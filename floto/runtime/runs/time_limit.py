@@ -51,12 +51,6 @@ class TimeLimit:
         """Return True if the flag was set by the deadline, not by a signal."""
         return self.stop.is_set() and not self._interrupted
 
-    def error(self, workflow_id: str) -> BaseException:
-        """Return the error that a stopped run raises."""
-        if not self.is_over:
-            return KeyboardInterrupt()
-        msg = (
-            f"timed out; workflow {workflow_id!r} is still open: "
-            "call run() with the same workflow_id to resume it"
-        )
-        return TimeoutError(msg)
+    def error(self, message: str) -> BaseException:
+        """Return the error of a stopped run: ``TimeoutError`` with a message, or ``KeyboardInterrupt``."""
+        return TimeoutError(f"timed out; {message}") if self.is_over else KeyboardInterrupt()

@@ -10,6 +10,9 @@ from attrs import field, frozen
 from floto.core.swf.service import StartRequest
 from floto.core.swf.shapes import WorkflowExecution
 
+#: Ids of tasks that a sentence names.
+_NAMED = 5
+
 
 class PlannedAction(StrEnum):
     """What a redrive does with a task."""
@@ -59,6 +62,15 @@ class Redrive:
     parts: tuple[str, ...] = field(default=(), repr=lambda parts: f"<{len(parts)} parts>")
     #: Runs of children that could go on from what completed in them, but whose histories were not given.
     unread: tuple[WorkflowExecution, ...] = ()
+    #: Ids of tasks that completed in the old run and that the spec does not have: their results are lost.
+    dropped: tuple[str, ...] = ()
+
+    @property
+    def dropped_text(self) -> str:
+        """A sentence that names the first tasks of ``dropped``; empty if there are none."""
+        more = f" and {len(self.dropped) - _NAMED:,} more" if len(self.dropped) > _NAMED else ""
+        named = ", ".join(self.dropped[:_NAMED]) + more
+        return f"completed before, but not in this spec, so not kept: {named}" if named else ""
 
     @property
     def kept(self) -> tuple[str, ...]:

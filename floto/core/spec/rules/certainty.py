@@ -55,10 +55,11 @@ def prospects(tasks: Sequence[Task]) -> dict[str, Prospect]:
     """
     best, sometimes = _outcomes(tasks, is_best=True)
     _, always = _outcomes(tasks, is_best=False)
+    known = {task.id_: task for task in tasks}
     found: dict[str, Prospect] = {}
     for task in tasks:
         if task.id_ not in sometimes:
-            found[task.id_] = Prospect(Certainty.NEVER, _reason(task, best))
+            found[task.id_] = Prospect(Certainty.NEVER, _reason(task, known, best))
         else:
             found[task.id_] = Prospect(Certainty.ALWAYS if task.id_ in always else Certainty.SOMETIMES)
     return found
@@ -141,10 +142,17 @@ def _may_hold(when: str, *, is_best: bool) -> bool:
         return False
 
 
-def _reason(task: Task, best: Mapping[str, TaskOutcome]) -> str:
+def _reason(task: Task, known: Mapping[str, Task], best: Mapping[str, TaskOutcome]) -> str:
     rules = rules_of(task)
     if rules.when is not None and not _may_hold(rules.when, is_best=True):
         return f"its condition {rules.when} is always false or fails"
     required = dict.fromkeys(task.requires)
+    limited = [id_ for id_ in required if expands(known[id_]) and _least(known[id_]) is not None]
+    if limited and counts_results(rules.join):
+        count = _tally(task, known, best, is_best=True).completed
+        return (
+            f"its join is never met: {rules.join}, but the run goes on when {count} tasks have completed "
+            f"(min_successful of {', '.join(limited)})"
+        )
     running = sum(best[id_] is not TaskOutcome.SKIPPED for id_ in required)
     return f"its join is never met: {rules.join} of {len(required)} tasks, of which {running} can run"

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
+from itertools import islice
 from typing import Any
 
 from floto.core.errors import SpecError
@@ -68,6 +70,27 @@ def node_types(expression: str) -> set[str]:
     return {node["type"] for node in _nodes(_compiled(expression).parsed)}
 
 
+def names_of(expression: str) -> set[str]:
+    """Return the names that an expression looks up in the context itself. Raises ``SpecError``."""
+    return set(_names(_compiled(expression).parsed))
+
+
+#: Nodes whose children but the first are evaluated on what the first one gives.
+_OF_FIRST = frozenset(
+    {"subexpression", "pipe", "projection", "value_projection", "filter_projection", "index_expression"}
+)
+
+
+def _names(node: Mapping[str, Any]) -> Iterator[str]:
+    if node["type"] == "field":
+        yield node["value"]
+    children = [child for child in node["children"] if isinstance(child, dict)]
+    if node["type"] == "expref":
+        children = []  # evaluated on each element of a list
+    for child in children[:1] if node["type"] in _OF_FIRST else children:
+        yield from _names(child)
+
+
 @lru_cache(maxsize=512)
 def _compiled(expression: str) -> Any:
     """Compile an expression. Raises ``SpecError`` with the position of the problem."""
@@ -81,10 +104,28 @@ def _compiled(expression: str) -> Any:
         detail = getattr(error, "message", None) or (
             f"unexpected {shown(error.token_value)}" if error.token_value else "it is incomplete"
         )
-        problem = f"cannot be read at character {error.lex_position + 1}: {detail}"
+        hint = _hint(expression, error.lex_position)
+        problem = f"cannot be read at character {error.lex_position + 1}: {detail}{hint}"
     except (RecursionError, ValueError) as error:
         problem = f"cannot be read: {shown(error)}"
     raise SpecError((f"when {shown(expression)} {problem}",))
+
+
+#: What is often written in place of JMESPath, by a pattern, and what to write.
+_HINTS = {
+    r"-?\d": "write a number between backquotes: `1`",
+    r"[=](?!=)": "write == to compare",
+    r"(and|or)\b": "write && and ||",
+    r"-": 'write an id with other characters than letters, digits and _ in quotes: "a-b"',
+}
+
+
+def _hint(expression: str, position: int) -> str:
+    if re.match(r"\s*not\s", expression):
+        return "; write ! for not"
+    rest = expression[position:]
+    found = (hint for pattern, hint in _HINTS.items() if re.match(pattern, rest))
+    return "".join(f"; {hint}" for hint in islice(found, 1))
 
 
 def _is_field_of_not(node: Mapping[str, Any]) -> bool:

@@ -51,7 +51,8 @@ class SiblingGroup:
 
     def tolerated(self, count: SiblingCount) -> str:
         """Return how many failures there are of those that are tolerated, as in ``3 of 5``."""
-        return f"{count.failed} of {self.limits.allowed(len(self.members))}"
+        allowed = self.limits.allowed(len(self.members))
+        return f"{min(count.failed, allowed)} of {allowed}"
 
 
 @frozen

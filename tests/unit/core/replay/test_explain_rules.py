@@ -137,3 +137,13 @@ def test_graphs_show_rules() -> None:
     }
     assert "when a.rows > `10`" in dot(drawn)
     assert "on#95;error continue" in mermaid(drawn) or "on_error continue" in mermaid(drawn)
+
+
+def test_message_of_a_task_that_failed_before_an_attempt_is_whole() -> None:
+    reason = "score.risk > `10`"
+    own = spec(task("score"), task("ask", "score", when=reason))
+    run = simulate(own, {"score": returns({"risk": "high", "more": "x" * 100})})
+    first, message = explain(own, run.main).why("ask").split("\n")
+    assert first.startswith("ask: failed: ")
+    assert message.startswith(f"  when {reason!r} failed: ")
+    assert message.endswith('{"score": {"more": "' + "x" * 100 + '", "risk": "high"}}')

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from pathlib import Path
+from typing import cast
 
 import pytest
 
-from floto import Event, History, HistoryError
+from floto import Event, History, HistoryError, WorkflowExecution, fold
 from floto.core.swf import events as e
 from floto.core.swf.shapes import TaskList, WorkflowType
 
@@ -25,3 +27,15 @@ def test_start_of_a_history_has_the_input_of_the_run() -> None:
 def test_history_without_the_start_of_its_run_names_what_is_missing(events: list[Event]) -> None:
     with pytest.raises(HistoryError, match="does not begin with WorkflowExecutionStarted"):
         _ = History(events).start
+
+
+def test_file_name_in_place_of_a_history_names_the_function_that_reads_it() -> None:
+    for name in ("run.json", Path("run.json")):
+        with pytest.raises(HistoryError, match=r"read a saved history with floto\.History\.load\("):
+            History(cast("History", name))
+        with pytest.raises(HistoryError, match=r"read a saved history with floto\.History\.load\("):
+            fold(cast("History", name))
+
+
+def test_text_of_an_execution_is_the_name_of_the_run_in_commands() -> None:
+    assert str(WorkflowExecution("friday", "22aB")) == "friday@22aB"

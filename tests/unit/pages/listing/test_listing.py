@@ -16,6 +16,7 @@ from floto.core.swf.shapes import WorkflowExecution
 from floto.core.swf.wire import events_from_swf
 from floto.pages.listing.filters import parse
 from floto.pages.listing.listing import MOST_RUNS, PAGE, Listing, Query
+from floto.pages.listing.rows import totals
 from floto.pages.runs import RunRow
 from floto.pages.source import Pace
 
@@ -203,6 +204,21 @@ def test_list_is_bounded() -> None:
     found.refresh()
     page = found.page(Query(domain="floto"), 0)
     assert page.total == MOST_RUNS
+
+
+def test_open_runs_whose_histories_are_not_read_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("floto.pages.listing.listing.MOST_STATES", 3)
+    source = Fake()
+    source.start("a", "b", "c")
+    found = listing(source)
+    found.refresh()
+    assert totals(found.page(Query(domain="floto"), 0))["summary"] == "3 runs"
+    source.start("d", "e")
+    found.refresh()
+    note = "; 2 open runs that started earlier may be retrying or stuck: too many to read"
+    assert totals(found.page(Query(domain="floto"), 0))["summary"] == f"5 runs{note}"
+    stuck = Query(domain="floto", filter=parse("status:stuck"))
+    assert totals(found.page(stuck, 0))["summary"] == f"no run{note}"
 
 
 def test_closings_are_read_from_the_last_look_on_by_the_clock_of_the_service() -> None:

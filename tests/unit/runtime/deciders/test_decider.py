@@ -410,3 +410,8 @@ def test_a_service_from_a_url_is_closed_with_the_decider(tmp_path: Path) -> None
     decider.run()
     with pytest.raises(ServiceError, match="closed"):
         decider._service.latest_execution("w")  # noqa: SLF001
+
+
+def test_object_that_is_not_a_spec_raises_spec_error(tmp_path: Path) -> None:
+    with pytest.raises(floto.SpecError, match="spec must be a DeciderSpec, not 3"):
+        Decider(3, service=f"sqlite:///{tmp_path / 'floto.db'}")  # type: ignore[arg-type]

@@ -109,6 +109,20 @@ def test_unknown_task_to_rerun_raises_spec_error_with_the_known_ones() -> None:
         redrive(SPEC, failed().main, rerun=["lod"])
 
 
+def test_text_as_the_tasks_to_rerun_raises_spec_error() -> None:
+    with pytest.raises(SpecError, match=r"rerun must be a collection of task ids, such as \['load'\]"):
+        redrive(SPEC, failed().main, rerun="load")
+
+
+def test_completed_tasks_that_a_changed_spec_does_not_have_are_dropped() -> None:
+    run = failed()
+    renamed = evolve(SPEC, activity_tasks=[act("fetch"), *SPEC.activity_tasks[2:3], act("send")])
+    planned = redrive(renamed, run.main)
+    assert planned.dropped == ("load", "pause")
+    assert planned.dropped_text == "completed before, but not in this spec, so not kept: load, pause"
+    assert redrive(SPEC, run.main).dropped == ()
+
+
 @pytest.mark.parametrize(
     "changed",
     [{"input": 1}, {"name": "other"}, {"version": "2"}],

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from attrs import evolve
+
 from floto import AtLeast, DeciderSpec, Signal
 from floto.core.spec.estimate import expected_events
 from floto.core.spec.rules.certainty import prospects
@@ -59,3 +61,12 @@ def test_estimate_counts_the_events_of_tasks_that_always_run() -> None:
     assert least == expected_events(spec(task("a"), task("c", "a")))[0]
     least, _ = expected_events(spec(task("a"), task("b", "a"), task("c", ["a", "b"], join="any")))
     assert least == expected_events(spec(task("a"), task("b", "a"), task("c")))[0]
+
+
+def test_join_that_counts_more_than_min_successful_names_the_generator() -> None:
+    limited = evolve(generator("g"), min_successful=3)
+    own = spec(limited, task("a"), task("many", ["g", "a"], join=AtLeast(5)))
+    assert found(own)["many"][1] == (
+        "its join is never met: AtLeast(5), "
+        "but the run goes on when 4 tasks have completed (min_successful of g)"
+    )

@@ -8,7 +8,7 @@ import pytest
 
 from floto import SpecError
 from floto.core.frozen import frozen
-from floto.core.spec.rules.conditions import condition_problems, holds
+from floto.core.spec.rules.conditions import condition_problems, holds, names_of
 
 
 @pytest.mark.parametrize("value", [None, False, "", [], {}])
@@ -61,3 +61,35 @@ def test_field_of_a_negation_which_is_always_null_is_refused(expression: str) ->
 def test_nested_function_is_found() -> None:
     (problem,) = condition_problems("a[?mine(@)] | length(other(@))")
     assert problem.endswith("calls unknown functions: mine, other")
+
+
+@pytest.mark.parametrize(
+    ("expression", "names"),
+    [
+        ("a.b && c[0].d || workflow", {"a", "c", "workflow"}),
+        ("length(rows[?size > `3` && kind == 'x'].name) > `1`", {"rows"}),
+        ("a | b", {"a"}),
+        ("max_by(rows, &size).size", {"rows"}),
+        ("[a, {x: b}][*].c", {"a", "b"}),
+        ("!(a.b) && *.c", {"a"}),
+        ('"send-mail".ok == `true`', {"send-mail"}),
+    ],
+)
+def test_names_of_an_expression_are_those_of_the_context_itself(expression: str, names: set[str]) -> None:
+    assert names_of(expression) == names
+
+
+@pytest.mark.parametrize(
+    ("expression", "hint"),
+    [
+        ("a.x > 100", "write a number between backquotes: `1`"),
+        ("a.x == -1", "write a number between backquotes: `1`"),
+        ("a.x = `1`", "write == to compare"),
+        ("a.ok and a.b", "write && and ||"),
+        ("not a.ok", "write ! for not"),
+        ("a-b.ok", 'in quotes: "a-b"'),
+    ],
+)
+def test_unreadable_expression_is_given_a_hint(expression: str, hint: str) -> None:
+    (problem,) = condition_problems(expression)
+    assert problem.endswith(hint)

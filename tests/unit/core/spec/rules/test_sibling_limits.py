@@ -111,3 +111,10 @@ def test_why_says_how_many_are_in_flight_and_how_many_failures_are_tolerated() -
     }
     assert "waiting: 3 of 3 in flight of the tasks of g" in texts
     assert "the run continues: 1 of 4 tolerated failures of the tasks of g" in texts
+
+
+def test_failure_past_the_tolerated_ones_does_not_count_as_one_of_them() -> None:
+    failed = run("m0", "m1", tolerated_failures=1, max_in_flight=1)
+    found = explain(limited(tolerated_failures=1, max_in_flight=1), failed.main)
+    (note,) = map(str, found["m0"].conditions)
+    assert note == "the run continues: 1 of 1 tolerated failures of the tasks of g"
