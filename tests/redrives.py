@@ -48,6 +48,7 @@ from floto import (
     replay,
 )
 from floto import events as e
+from floto.core.decide.decide import spec_of
 from floto.core.payloads import payload, reference
 from floto.core.replay.redrive.redrive_request import FORMS, inline
 from floto.core.spec.rules.task_rules import undo_of
@@ -56,7 +57,10 @@ from floto.core.state.state import KeptItem
 from floto.core.swf.reserved_names import COMPRESSED
 from floto.core.swf.wire import decision_to_swf
 from floto.testing import Faults, Simulation
-from floto.testing.checking.verifying import verify_run
+from floto.testing.checking.verifying import Rule, verify_run
+from floto.testing.invariants import INVARIANTS, RUN_INVARIANTS
+from floto.testing.invariants.generators import generators_fit
+from floto.testing.invariants.violation import Invariant, RunInvariant
 from floto.testing.reading.oracle import summarize
 from floto.testing.simulation.simulator import Simulator
 from floto.testing.strategies import runs, specs
@@ -165,7 +169,30 @@ def check_case(case: Case, seen: Counter[str]) -> None:
     _has_the_result_of_an_undisturbed_run(case, new, seen)
     _redriven_again_is_the_same(case, planned, new)
     assert replay(case.spec, new.main).divergence is None
-    verify_run(new)
+    verify_run(new, _invariants(new, seen))
+
+
+def _invariants(new: Simulation, seen: Counter[str]) -> Sequence[Rule]:
+    """Return the invariants of a new run: all, or without the one of a child's spec that an edit broke."""
+    found = [_misfit_of_child(history) for history in new.histories[1:]]
+    if not any(found):
+        return _ALL
+    seen["children whose generated tasks do not fit the edited spec"] += sum(found)
+    return [each for each in _ALL if each.name != generators_fit.__name__]
+
+
+def _misfit_of_child(history: History) -> bool:
+    """Return True if what generators returned does not fit the spec of a child, which then fails by that."""
+    own = spec_of(history.start.input)
+    problem = "" if own is None else misfit(own, history)
+    if problem:
+        closing: Any = history.events[-1].data
+        assert isinstance(closing, e.WorkflowExecutionFailed)
+        assert any(problem in message for message in payload.loads(closing.details).values())
+    return bool(problem)
+
+
+_ALL: tuple[Invariant | RunInvariant, ...] = (*INVARIANTS, *RUN_INVARIANTS)
 
 
 #: Fields of tasks that their results do not depend on.
