@@ -24,7 +24,8 @@ from floto.testing.reading.moment import Moment
 from floto.testing.strategies import runs, specs
 from tests.property.setup import SETTINGS
 from tests.replay_many import spec_for
-from tests.unit.recorder import Recorder, spec, task
+from tests.unit.recorder import Recorder, spec
+from tests.unit.recorder import task as work
 
 LIST = TaskList("l")
 TYPE = WorkflowType("child", "v1")
@@ -205,7 +206,7 @@ def completed(*ids: str, failed: str = "", result: Any = None) -> History:
 
 
 _ON_DATA = "sum(workflow)"
-_MEMBERS = [task("m"), task("lost", ["m"], when=_ON_DATA), task("behind", ["m"])]
+_MEMBERS = [work("m"), work("lost", ["m"], when=_ON_DATA), work("behind", ["m"])]
 _MANY = Generator(name="g", version="v", id_="g", tolerated_failures="100 %")
 
 
@@ -213,10 +214,10 @@ _MANY = Generator(name="g", version="v", id_="g", tolerated_failures="100 %")
     ("own", "history"),
     [
         (
-            spec(task("m"), task("lost", ["m"], when=_ON_DATA, on_error="continue"), task("behind", ["m"])),
+            spec(work("m"), work("lost", ["m"], when=_ON_DATA, on_error="continue"), work("behind", ["m"])),
             completed(),
         ),
-        (spec(task("a"), on_failure=_MEMBERS), completed(failed="a")),
+        (spec(work("a"), on_failure=_MEMBERS), completed(failed="a")),
         (spec(_MANY), completed("g", result=CODEC.unstructure(_MEMBERS))),
     ],
     ids=["the run continues", "a cleanup goes on", "siblings may fail"],

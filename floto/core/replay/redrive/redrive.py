@@ -167,26 +167,25 @@ class _Planner:
 
     def _planned(self, position: int, task: Task) -> PlannedTask:
         item = self.progress.state.items.get(task.key)
-        kept = None
+        kept, closed = None, None if item is None else item.closed
         reason = self._ended_without_result(position, task, item)
         required = (id_ for id_ in self._required(position) if id_ not in self.clean)
         above = [id_ for id_ in required if not self._is_spare(id_, position)]
         limit = self.progress.plan.wait_limits.get(position)
         if limit is not None and timed_out(task, limit, self.progress.state) is not None:
             # A signal that arrived too late is there from the start of the new run.
-            late = None if item is None else item.closed
-            if late is not None and task.id_ not in self.rerun:
-                return self._arrived(task, late, is_clean=False)
+            if closed is not None and task.id_ not in self.rerun:
+                return self._arrived(task, closed, is_clean=False)
             return PlannedTask(task.id_, PlannedAction.RUN, None, limit.message)
         if self.progress.outcomes.get(position) is TaskOutcome.SKIPPED and not above:
             self.clean.add(task.id_)
             return PlannedTask(task.id_, PlannedAction.SKIP, None, "skipped by its rules")
-        if not reason and item is not None and item.closed is not None and task.key[0] is Kind.SIGNAL:
-            return self._arrived(task, item.closed, is_clean=not above)
+        if task.key[0] is Kind.SIGNAL and closed is not None and task.id_ not in self.rerun:
+            return self._arrived(task, closed, is_clean=not (reason or above))
         if not reason and above:
             reason = f"requires {above[0]!r}, which runs again"
-        if not reason and item is not None and item.closed is not None:
-            kept, reason = self._kept(position, task, item, item.closed)
+        if not reason and item is not None and closed is not None:
+            kept, reason = self._kept(position, task, item, closed)
         if kept is None:
             # What is left of a task that was undone was taken back, too.
             is_anew = bool(above) or task.id_ in self.rerun or self._undo(position) is not None
@@ -198,7 +197,7 @@ class _Planner:
         return PlannedTask(task.id_, PlannedAction.KEEP, origin.event_id, str(origin))
 
     def _arrived(self, task: Task, signal: Event, *, is_clean: bool) -> PlannedTask:
-        """Keep a signal, also one that arrived before a task that runs again, as it could in any run."""
+        """Keep a signal, also if its condition failed, or it arrived before a task that runs again."""
         if is_clean:
             self.clean.add(task.id_)
         origin = Origin(self.run_id, signal.id, "", signal.at)

@@ -259,6 +259,21 @@ def test_signal_that_timed_out_is_awaited_again(instead: Any) -> None:
     assert again(own, planned).status == "COMPLETED"
 
 
+def test_signal_whose_condition_failed_is_kept_and_its_dependents_run() -> None:
+    gate = Signal(id_="gate", signal_name="go", requires=["first"], when="sum(first)")
+    spec = DeciderSpec(activity_tasks=[act("first"), gate, act("behind", requires=["gate"])])
+    run = simulate(spec, {"first": returns("text")}, faults=Faults(signals=1, most=3))
+    assert run.status == "FAILED"
+    assert (Kind.SIGNAL, "go") in fold(run.main).items
+    planned = redrive(spec, run.main)
+    assert (planned.kept, planned.again) == (("first", "gate"), ("behind",))
+    start = fold(again(spec, planned, activities={"first": returns([1])}).main.events[:1])
+    assert (Kind.SIGNAL, "go") in start.items
+    anew = redrive(spec, run.main, rerun=["first"])
+    assert (anew.kept, anew.again) == (("gate",), ("first", "behind"))
+    assert again(spec, anew, activities={"first": returns([1])}).status == "COMPLETED"
+
+
 def test_timer_until_a_time_is_kept_through_each_redrive_unless_that_time_changed() -> None:
     wait = Timer(id_="wait", until="cron 0 2 * * *")
     spec = DeciderSpec(activity_tasks=[wait, act("send", requires=["wait"])])
