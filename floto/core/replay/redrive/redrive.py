@@ -19,6 +19,7 @@ from floto.core.decide.child_record import with_record
 from floto.core.decide.context import workflow_context
 from floto.core.decide.progress import Progress, begin
 from floto.core.decide.retrying import timed_out
+from floto.core.decide.ruled_update import RuledUpdate
 from floto.core.decide.starting import given_to
 from floto.core.decide.update import unreadable
 from floto.core.errors import PayloadError, SpecError
@@ -45,6 +46,8 @@ from floto.core.swf.identifiers import shown
 from floto.core.swf.reserved_names import CHANGED_SIGNAL
 from floto.core.swf.shapes import WorkflowExecution
 
+#: For each outcome that rules decide: True if they let the task start.
+_RULED: Mapping[TaskOutcome | None, bool] = {TaskOutcome.COMPLETED: True, TaskOutcome.SKIPPED: False}
 _NO_CHILDREN: Mapping[str, History] = MappingProxyType({})
 
 
@@ -177,11 +180,14 @@ class _Planner:
             if closed is not None and task.id_ not in self.rerun:
                 return self._arrived(task, closed, is_clean=False)
             return PlannedTask(task.id_, PlannedAction.RUN, None, limit.message)
-        if self.progress.outcomes.get(position) is TaskOutcome.SKIPPED and not above:
+        again = "" if above else self._decides_again(position)
+        if self.progress.outcomes.get(position) is TaskOutcome.SKIPPED and not (above or again):
             self.clean.add(task.id_)
             return PlannedTask(task.id_, PlannedAction.SKIP, None, "skipped by its rules")
         if task.key[0] is Kind.SIGNAL and closed is not None and task.id_ not in self.rerun:
-            return self._arrived(task, closed, is_clean=not (reason or above))
+            return self._arrived(task, closed, is_clean=not (reason or above or again))
+        if again and (item is None or not reason):
+            reason = again
         if not reason and above:
             reason = f"requires {above[0]!r}, which runs again"
         if not reason and item is not None and closed is not None:
@@ -202,6 +208,23 @@ class _Planner:
             self.clean.add(task.id_)
         origin = Origin(self.run_id, signal.id, "", signal.at)
         return PlannedTask(task.id_, PlannedAction.KEEP, signal.id, str(origin))
+
+    def _decides_again(self, position: int) -> str:
+        """Return why the rules of a task that did not wait decide otherwise in the new run; empty if not.
+
+        All that is kept has completed when the new run begins, so a condition sees more there.
+        """
+        progress, outcome = self.progress, self.progress.outcomes.get(position)
+        group = progress.groups.of(position)
+        is_surplus = group is not None and position in progress.count_of(group).surplus
+        if progress.waits_for_all(position) or outcome not in _RULED or is_surplus:
+            return ""
+        outcomes, tasks = progress.outcomes, progress.plan.tasks
+        for needed in progress.plan.requires[position]:
+            outcomes = outcomes if tasks[needed].id_ in self.clean else outcomes.discard(needed)
+        then = evolve(progress, outcomes=outcomes, inputs=progress.inputs.discard(position))
+        is_admitted = RuledUpdate(then, progress.state).is_admitted(position, progress.state.last_event_id)
+        return "" if is_admitted is _RULED[outcome] else "its rules decide again, with all that is kept"
 
     def _is_spare(self, id_: str, position: int) -> bool:
         """Return True if a task does not wait for one that it requires: enough of its siblings are kept."""
