@@ -135,7 +135,7 @@ def test_due_tasks_are_those_the_next_decision_starts(run: Simulation, data: st.
     asked = Moment(own, history, ())
     read, keys = asked.summary, {id_: task.key for id_, task in asked.known.items()}
     closed = fold(history).closed is not None
-    signals = {task.id_ for task in own.all_tasks if task.key[0] is Kind.SIGNAL}
+    signals = {id_ for id_, key in keys.items() if key[0] is Kind.SIGNAL}
     over = {id_ for graph in (asked.reading.main, asked.in_turn) for id_ in graph.over}
     for task in found.tasks.values():
         if task.status is TaskStatus.DONE:
