@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
+import pytest
 from attrs import evolve
 from hypothesis import assume, given
 from hypothesis import strategies as st
@@ -22,6 +24,8 @@ from floto.testing.reading.moment import Moment
 from floto.testing.strategies import runs, specs
 from tests.property.setup import SETTINGS
 from tests.replay_many import spec_for
+from tests.unit.recorder import Recorder, spec
+from tests.unit.recorder import task as work
 
 LIST = TaskList("l")
 TYPE = WorkflowType("child", "v1")
@@ -131,7 +135,7 @@ def test_due_tasks_are_those_the_next_decision_starts(run: Simulation, data: st.
     asked = Moment(own, history, ())
     read, keys = asked.summary, {id_: task.key for id_, task in asked.known.items()}
     closed = fold(history).closed is not None
-    signals = {task.id_ for task in own.all_tasks if task.key[0] is Kind.SIGNAL}
+    signals = {id_ for id_, key in keys.items() if key[0] is Kind.SIGNAL}
     over = {id_ for graph in (asked.reading.main, asked.in_turn) for id_ in graph.over}
     for task in found.tasks.values():
         if task.status is TaskStatus.DONE:
@@ -156,35 +160,74 @@ def test_task_starts_exactly_when_its_conditions_hold(run: Simulation, data: st.
     waiting = [t for t in found.tasks.values() if t.status in (TaskStatus.WAITING, TaskStatus.RETRYING)]
     assume(waiting)
     task = data.draw(st.sampled_from(waiting))
-    writer = Writer(history, own)
     # The writer lets generators return nothing.
-    assume(not [each for each in writer.tasks.values() if must_return(each, history)])
-    for condition in data.draw(st.permutations(task.conditions)):
+    assume(not [each for each in Writer(history, own).tasks.values() if must_return(each, history)])
+    check_conditions(own, history, task.task, data.draw(st.permutations(task.conditions)))
+
+
+def check_conditions(own: DeciderSpec, history: History, id_: str, conditions: Sequence[Condition]) -> None:
+    """Let the conditions of a waiting task become true in some order; the last one of them starts it."""
+    found, writer = explain(own, history), Writer(history, own)
+    for condition in conditions:
         # What one condition takes may have made another one true.
         if condition.cause is Cause.COUNTED:
             continue
-        if condition in explain(own, writer.history)[task.task].conditions:
-            assert task.task not in started(own, writer.history)
-            make_true(condition, task.task, writer)
+        if condition in explain(own, writer.history)[id_].conditions:
+            assert id_ not in started(own, writer.history)
+            make_true(condition, id_, writer)
     # What was to stop may have completed instead, and is undone first.
-    while undone := undos_before(explain(own, writer.history), task.task, writer):
+    while undone := undos_before(explain(own, writer.history), id_, writer):
         writer.end(undone[0])
     # What it required was returned by the same generator, which limits how many of them are in flight.
-    for turn in explain(own, writer.history)[task.task].conditions:
+    for turn in explain(own, writer.history)[id_].conditions:
         if turn.cause is Cause.TURN:
-            make_true(turn, task.task, writer)
+            make_true(turn, id_, writer)
     later = explain(own, writer.history)
-    after = later[task.task]
-    if is_ruled_out(after) or failed_on_data(later) - failed_on_data(found):
-        assert after.status in (TaskStatus.SKIPPED, TaskStatus.FAILED, TaskStatus.DONE)
-        assert task.task not in started(own, writer.history)
+    after = later[id_]
+    if is_ruled_out(after) or is_lost(after, failed_on_data(later) - failed_on_data(found)):
+        assert after.status in (TaskStatus.SKIPPED, TaskStatus.FAILED)
+        assert id_ not in started(own, writer.history)
         return
     # The timer of a signal's time-out may be due.
-    if writer.tasks[task.task].key[0] is not Kind.SIGNAL or after.status is TaskStatus.DUE:
-        assert task.task in started(own, writer.history)
+    if writer.tasks[id_].key[0] is not Kind.SIGNAL or after.status is TaskStatus.DUE:
+        assert id_ in started(own, writer.history)
         return
     missing = [condition.cause for condition in after.conditions]
     assert missing == [Cause.SIGNAL] or after.status is TaskStatus.DONE
+
+
+def completed(*ids: str, failed: str = "", result: Any = None) -> History:
+    recorder = Recorder()
+    for id_ in ids:
+        recorder.complete(id_, result)
+    if failed:
+        recorder.fail(failed)
+    return recorder.history
+
+
+_ON_DATA = "sum(workflow)"
+_MEMBERS = [work("m"), work("lost", ["m"], when=_ON_DATA), work("behind", ["m"])]
+_MANY = Generator(name="g", version="v", id_="g", tolerated_failures="100 %")
+
+
+@pytest.mark.parametrize(
+    ("own", "history"),
+    [
+        (
+            spec(work("m"), work("lost", ["m"], when=_ON_DATA, on_error="continue"), work("behind", ["m"])),
+            completed(),
+        ),
+        (spec(work("a"), on_failure=_MEMBERS), completed(failed="a")),
+        (spec(_MANY), completed("g", result=CODEC.unstructure(_MEMBERS))),
+    ],
+    ids=["the run continues", "a cleanup goes on", "siblings may fail"],
+)
+def test_failure_on_data_holds_back_no_task_that_does_not_require_it(
+    own: DeciderSpec, history: History
+) -> None:
+    task = explain(own, history)["behind"]
+    assert task.status is TaskStatus.WAITING
+    check_conditions(own, history, "behind", task.conditions)
 
 
 def must_return(task: Task, history: History) -> bool:
@@ -203,6 +246,12 @@ def undos_before(found: Explanation, id_: str, writer: Writer) -> list[Task]:
 def is_ruled_out(task: Explained) -> bool:
     causes = (Cause.CONDITION, Cause.JOIN, Cause.SURPLUS)
     return any(condition.cause in causes for condition in task.conditions)
+
+
+def is_lost(task: Explained, lost: set[str]) -> bool:
+    """Return True if a task has failed, or the run or the task goes no further without those that have."""
+    held_back = (Cause.BLOCKED, Cause.FAILING)
+    return task.task in lost or any(each.task in lost for each in task.conditions if each.cause in held_back)
 
 
 def failed_on_data(found: Explanation) -> set[str]:

@@ -38,7 +38,7 @@ def test_larger_graphs_run_what_the_reading_says(choose: random.Random, tasks: i
 
 def test_certainty_of_tasks_equals_that_of_all_runs() -> None:
     choose = random.Random(15)
-    for _ in range(200):
+    for _ in range(2_000):
         drawn = drawn_spec(choose)
         found = {id_: str(each.certainty) for id_, each in prospects(drawn.spec().activity_tasks).items()}
         assert (drawn, found) == (drawn, drawn.certainties())

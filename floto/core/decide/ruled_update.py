@@ -79,7 +79,7 @@ class RuledUpdate(Update):
 
     def _examine(self, position: int, now: int) -> None:
         plan, state = self.before.plan, self.state
-        is_ready = not self.left(position) and self._is_admitted(position, now)
+        is_ready = not self.left(position) and self.is_admitted(position, now)
         if position in self.outcomes:
             return
         task, limit = plan.tasks[position], plan.wait_limits.get(position)
@@ -100,7 +100,7 @@ class RuledUpdate(Update):
             outcome = TaskOutcome.SKIPPED if look is Rest.SKIPPED else TaskOutcome.COMPLETED
             self.settle(position, outcome, now, has_item=over is None and outcome is TaskOutcome.COMPLETED)
 
-    def _is_admitted(self, position: int, now: int) -> bool:
+    def is_admitted(self, position: int, now: int) -> bool:
         """Return True if the join of a task is met and its condition holds; else settle it or let it wait."""
         plan = self.before.plan
         if position in self.inputs or position in self.before.inputs:

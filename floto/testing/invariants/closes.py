@@ -79,8 +79,10 @@ def _check_failed(moment: Moment, close: FailWorkflowExecution) -> None:
         if task is None or id_ in moment.reading.expanded.broken:
             continue
         has_failed = id_ in {**moment.reading.main.exhausted, **moment.in_turn.exhausted}
-        if has_failed and (rules_of(task).when is not None or wait_limit_of(task) is not None):
-            # Its condition failed on the data, or its signal came too late.
+        group = moment.reading.main.group_of(id_)
+        is_decided = rules_of(task).when is not None or wait_limit_of(task) is not None
+        if has_failed and (is_decided or (group is not None and group.tolerates)):
+            # Its condition failed on the data, its signal came too late, or too few siblings can complete.
             continue
         if moment.summary.completed(task.key) or moment.summary.in_flight(task.key):
             broken(f"the run fails because of task {id_!r}, which has not failed")

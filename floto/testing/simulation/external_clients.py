@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -10,9 +10,11 @@ from attrs import frozen
 
 from floto.core.errors import SpecError, UnknownResource
 from floto.core.payloads import payload
+from floto.core.spec.decider_spec import DeciderSpec
 from floto.core.spec.expand import expand
+from floto.core.spec.tasks import Task, TaskCodec
 from floto.core.state.fold import fold
-from floto.core.state.state import Kind
+from floto.core.state.state import Kind, State
 from floto.core.swf.shapes import WorkflowExecution
 from floto.testing.simulation.context import WORKFLOW_ID, Move, SimulationContext
 from floto.testing.simulation.endings import Endings
@@ -86,11 +88,19 @@ class ExternalClients:
         state = fold(events)
         try:
             spec = self._specs.of(execution, state.start)
-            tasks = () if spec is None else expand(spec, state, self._specs.codec).all_tasks
         except SpecError:
             # The decider fails the run and reports the error.
             return
+        tasks = () if spec is None else _tasks_of(spec, state, self._specs.codec)
         named = {task.key: task.id_ for task in tasks if task.key[0] is Kind.SIGNAL}
         for key, task_id in named.items():
             if key not in state.items:
                 yield PossibleSignal(execution, key[1], task_id)
+
+
+def _tasks_of(spec: DeciderSpec, state: State, codec: TaskCodec) -> Sequence[Task]:
+    try:
+        return expand(spec, state, codec).all_tasks
+    except SpecError:
+        # The run fails for what a generator returned, and its cleanup may wait for signals.
+        return spec.all_tasks

@@ -25,6 +25,7 @@ from floto import (
     HistoryError,
     InstantRetry,
     Retry,
+    Signal,
     Task,
     Timer,
     decide,
@@ -41,7 +42,8 @@ from floto.core.swf.decisions import (
 )
 from floto.core.swf.events import Event, TimerFired
 from floto.core.swf.shapes import ActivityType, TaskList
-from floto.testing import Faults, Simulation, fails, returns, simulate
+from floto.testing import Faults, Simulation, Simulator, fails, returns, simulate
+from floto.testing.checking.verifying import verify_run
 from floto.testing.invariants import INVARIANTS, RUN_INVARIANTS, check_moment, verify
 from floto.testing.invariants.violation import Invariant, RunInvariant, Violation, invariant
 from floto.testing.reading.moment import Moment
@@ -375,3 +377,15 @@ def test_order_dependent_failure_is_named() -> None:
     [rule] = [each for each in RUN_INVARIANTS if each.name == "order_makes_no_difference"]
     with pytest.raises(AssertionError, match="in another order the run ends otherwise: COMPLETED"):
         rule.holds(run)
+
+
+def test_signal_that_arrives_after_its_siblings_were_too_few_is_no_fault() -> None:
+    never = Signal(id_="s", signal_name="go", join="any")
+    many = Generator(
+        name="gen", version="v1", id_="g", input={"tasks": CODEC.unstructure([never])}, min_successful=1
+    )
+    simulator = Simulator(spec(many))
+    simulator.signal("go")
+    run = simulator.run()
+    assert run.status == "FAILED"
+    verify_run(run, INVARIANTS)

@@ -335,6 +335,14 @@ def test_awaited_signals_are_sent_when_the_run_is_idle() -> None:
     assert signaled[0].at > simulation.main.events[0].at + timedelta(seconds=60)
 
 
+def test_cleanup_after_a_generator_whose_tasks_do_not_fit_gets_its_signals() -> None:
+    many = Generator(name="gen", version="v1", id_="g", min_successful=2)
+    own = spec(many, on_failure=[Signal(id_="s", signal_name="go"), work("a", "s")])
+    simulation = simulate(own)
+    assert simulation.status == "FAILED"
+    assert "ActivityTaskCompleted" in types(simulation)[-6:]
+
+
 def test_scripted_signals_and_cancel_requests_are_sent() -> None:
     simulator = Simulator(spec(Signal(id_="s", signal_name="go")))
     simulator.signal("go", {"who": "me"})

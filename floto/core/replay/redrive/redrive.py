@@ -19,6 +19,7 @@ from floto.core.decide.child_record import with_record
 from floto.core.decide.context import workflow_context
 from floto.core.decide.progress import Progress, begin
 from floto.core.decide.retrying import timed_out
+from floto.core.decide.ruled_update import RuledUpdate
 from floto.core.decide.starting import given_to
 from floto.core.decide.update import unreadable
 from floto.core.errors import PayloadError, SpecError
@@ -46,6 +47,8 @@ from floto.core.swf.identifiers import shown
 from floto.core.swf.reserved_names import CHANGED_SIGNAL, RESERVED_PREFIX
 from floto.core.swf.shapes import WorkflowExecution
 
+#: For each outcome that rules decide: True if they let the task start.
+_RULED: Mapping[TaskOutcome | None, bool] = {TaskOutcome.COMPLETED: True, TaskOutcome.SKIPPED: False}
 _NO_CHILDREN: Mapping[str, History] = MappingProxyType({})
 
 
@@ -188,26 +191,28 @@ class _Planner:
 
     def _planned(self, position: int, task: Task) -> PlannedTask:
         item = self.progress.state.items.get(task.key)
-        kept = None
+        kept, closed = None, None if item is None else item.closed
         reason = self._ended_without_result(position, task, item)
         required = (id_ for id_ in self._required(position) if id_ not in self.clean)
         above = [id_ for id_ in required if not self._is_spare(id_, position)]
         limit = self.progress.plan.wait_limits.get(position)
         if limit is not None and timed_out(task, limit, self.progress.state) is not None:
             # A signal that arrived too late is there from the start of the new run.
-            late = None if item is None else item.closed
-            if late is not None and task.id_ not in self.rerun:
-                return self._arrived(task, late, is_clean=False)
+            if closed is not None and task.id_ not in self.rerun:
+                return self._arrived(task, closed, is_clean=False)
             return PlannedTask(task.id_, PlannedAction.RUN, None, limit.message)
-        if self.progress.outcomes.get(position) is TaskOutcome.SKIPPED and not above:
+        again = "" if above else self._decides_again(position)
+        if self.progress.outcomes.get(position) is TaskOutcome.SKIPPED and not (above or again):
             self.clean.add(task.id_)
             return PlannedTask(task.id_, PlannedAction.SKIP, None, "skipped by its rules")
-        if not reason and item is not None and item.closed is not None and task.key[0] is Kind.SIGNAL:
-            return self._arrived(task, item.closed, is_clean=not above)
+        if task.key[0] is Kind.SIGNAL and closed is not None and task.id_ not in self.rerun:
+            return self._arrived(task, closed, is_clean=not (reason or above or again))
+        if again and (item is None or not reason):
+            reason = again
         if not reason and above:
             reason = f"requires {above[0]!r}, which runs again"
-        if not reason and item is not None and item.closed is not None:
-            kept, reason = self._kept(position, task, item, item.closed)
+        if not reason and item is not None and closed is not None:
+            kept, reason = self._kept(position, task, item, closed)
         if kept is None:
             # What is left of a task that was undone was taken back, too.
             is_anew = bool(above) or task.id_ in self.rerun or self._undo(position) is not None
@@ -219,11 +224,28 @@ class _Planner:
         return PlannedTask(task.id_, PlannedAction.KEEP, origin.event_id, str(origin))
 
     def _arrived(self, task: Task, signal: Event, *, is_clean: bool) -> PlannedTask:
-        """Keep a signal, also one that arrived before a task that runs again, as it could in any run."""
+        """Keep a signal, also if its condition failed, or it arrived before a task that runs again."""
         if is_clean:
             self.clean.add(task.id_)
         origin = Origin(self.run_id, signal.id, "", signal.at)
         return PlannedTask(task.id_, PlannedAction.KEEP, signal.id, str(origin))
+
+    def _decides_again(self, position: int) -> str:
+        """Return why the rules of a task that did not wait decide otherwise in the new run; empty if not.
+
+        All that is kept has completed when the new run begins, so a condition sees more there.
+        """
+        progress, outcome = self.progress, self.progress.outcomes.get(position)
+        group = progress.groups.of(position)
+        is_surplus = group is not None and position in progress.count_of(group).surplus
+        if progress.waits_for_all(position) or outcome not in _RULED or is_surplus:
+            return ""
+        outcomes, tasks = progress.outcomes, progress.plan.tasks
+        for needed in progress.plan.requires[position]:
+            outcomes = outcomes if tasks[needed].id_ in self.clean else outcomes.discard(needed)
+        then = evolve(progress, outcomes=outcomes, inputs=progress.inputs.discard(position))
+        is_admitted = RuledUpdate(then, progress.state).is_admitted(position, progress.state.last_event_id)
+        return "" if is_admitted is _RULED[outcome] else "its rules decide again, with all that is kept"
 
     def _is_spare(self, id_: str, position: int) -> bool:
         """Return True if a task does not wait for one that it requires: enough of its siblings are kept."""

@@ -64,9 +64,10 @@ class AtLeast:
         missing = self.count - tally.completed
         if missing <= 0:
             return JoinVerdict.START
-        if tally.grows:
-            return min(missing, tally.open)
         spare = tally.open - missing
+        if tally.grows:
+            # A generator that returns too few tasks decides this as one that fails would.
+            return max(min(missing, spare + 1), 1)
         return JoinVerdict.SKIP if spare < 0 else min(missing, spare + 1)
 
     def problems(self) -> Iterator[str]:

@@ -212,6 +212,15 @@ def test_joins_count_the_tasks_that_a_generator_returned_and_not_the_generator(
     assert started(own, recorder) == ["z"]
 
 
+def test_join_is_skipped_once_a_generator_has_returned_too_few_tasks() -> None:
+    own = spec(task("a"), generator("g"), task("few", ["a", "g"], join=AtLeast(3)))
+    recorder = Recorder()
+    recorder.start("a")
+    assert outcome(own, recorder, "few") is None
+    recorder.complete("g", CODEC.unstructure([task("m")]))
+    assert outcome(own, recorder, "few") is TaskOutcome.SKIPPED
+
+
 def test_skipped_generator_returns_nothing() -> None:
     own = spec(Generator(name="g", version="v", id_="g", when="`false`"), task("z", "g"))
     assert result(own, Recorder()) == {}

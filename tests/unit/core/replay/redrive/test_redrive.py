@@ -273,6 +273,50 @@ def test_signal_that_timed_out_is_awaited_again(instead: Any) -> None:
     assert again(own, planned).status == "COMPLETED"
 
 
+def test_signal_whose_condition_failed_is_kept_and_its_dependents_run() -> None:
+    gate = Signal(id_="gate", signal_name="go", requires=["first"], when="sum(first)")
+    spec = DeciderSpec(activity_tasks=[act("first"), gate, act("behind", requires=["gate"])])
+    run = simulate(spec, {"first": returns("text")}, faults=Faults(signals=1, most=3))
+    assert run.status == "FAILED"
+    assert (Kind.SIGNAL, "go") in fold(run.main).items
+    planned = redrive(spec, run.main)
+    assert (planned.kept, planned.again) == (("first", "gate"), ("behind",))
+    start = fold(again(spec, planned, activities={"first": returns([1])}).main.events[:1])
+    assert (Kind.SIGNAL, "go") in start.items
+    anew = redrive(spec, run.main, rerun=["first"])
+    assert (anew.kept, anew.again) == (("gate",), ("first", "behind"))
+    assert again(spec, anew, activities={"first": returns([1])}).status == "COMPLETED"
+
+
+@pytest.mark.parametrize("when", ["!slow", "slow"])
+def test_task_that_did_not_wait_is_planned_by_what_its_condition_sees_in_the_new_run(when: str) -> None:
+    choice = act("choice", requires=["quick", "slow"], join="any", when=when)
+    spec = DeciderSpec(
+        activity_tasks=[
+            act("quick"),
+            act("slow"),
+            choice,
+            act("behind", requires=["choice"]),
+            act("bill", requires=["slow"]),
+        ]
+    )
+    run = failed(spec, "bill", activities={"slow": takes(hours=1, then=returns(1))})
+    planned = redrive(spec, run.main)
+    assert (planned.kept, planned.again) == (("quick", "slow"), ("choice", "behind", "bill"))
+    assert reasons(planned)["choice"] == "its rules decide again, with all that is kept"
+    new = again(spec, planned)
+    assert new.status == "COMPLETED"
+    ran = {d.activity_id for d in new.decisions if hasattr(d, "activity_id")}
+    assert ran == ({"bill"} if when == "!slow" else {"bill", "choice", "behind"})
+
+
+def test_task_that_did_not_wait_is_kept_if_its_condition_is_true_in_the_new_run() -> None:
+    choice = act("choice", requires=["quick", "slow"], join="any", when="quick")
+    spec = DeciderSpec(activity_tasks=[act("quick"), act("slow"), choice, act("bill", requires=["slow"])])
+    slow = {"quick": returns(1), "slow": takes(hours=1)}
+    assert redrive(spec, failed(spec, "bill", activities=slow).main).kept == ("quick", "slow", "choice")
+
+
 def test_timer_until_a_time_is_kept_through_each_redrive_unless_that_time_changed() -> None:
     wait = Timer(id_="wait", until="cron 0 2 * * *")
     spec = DeciderSpec(activity_tasks=[wait, act("send", requires=["wait"])])
