@@ -289,8 +289,7 @@ class Batches:
             if poll.is_over:
                 served.polls[poll] = None
                 continue
-            task = poll.call(now)
-            after = None if task is None else self._answer(poll, task, now)
+            task, after = self._claim_and_respond(poll, now)
             if task is not None and after is None:
                 served.polls[poll] = task
                 continue
@@ -299,17 +298,20 @@ class Batches:
                 return
             served.answered.append((poll, task, after))
 
-    def _answer(self, poll: Poll, task: Any, now: datetime) -> Callable[[], None] | None:
-        """Respond to a task at once; return None, and change nothing, if the poll's thread has to do it."""
+    def _claim_and_respond(self, poll: Poll, now: datetime) -> tuple[Any, Callable[[], None] | None]:
+        """Claim a task, and respond to it at once; if that fails, the poll's thread has to do it.
+
+        Returns the task, None if there is none, and a function to call after the commit if it has a response.
+        """
         if poll.answering is None:
-            return None
+            return poll.call(now), None
         mark = self._store.mark()
         try:
-            return poll.answering.respond(task, now)
+            return poll.answering.claim(now) or (None, None)
         except Exception:
             if not self._store.undo(mark):
                 raise
-            return None
+            return poll.call(now), None
 
     def _execute_one_by_one(self, now: datetime, writes: list[Write], polled: set[TaskQueue]) -> None:
         """Execute calls and serve polls, each in its own transaction, so that only the wrong ones fail."""
