@@ -20,7 +20,7 @@ from typing import Any, ClassVar
 
 import pytest
 from attrs import define, evolve, field, frozen
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 import floto
@@ -596,6 +596,7 @@ class Pair:
 _OPERATIONS = sorted(name for name, each in vars(Pair).items() if callable(each) and not name.startswith("_"))
 
 
+@example([("decide", 0, 0), ("claim", 0, 0), ("wait", 0, 0), ("beat", 0, 0)], 0, None)
 @given(
     st.lists(
         st.tuples(st.sampled_from(_OPERATIONS), st.integers(0, 1), st.integers(0, 4)), min_size=8, max_size=40

@@ -351,10 +351,10 @@ def derive(run: EngineRun, events: list[Event], work: Mapping[str, list[Any]]) -
         events: Its events.
         work: What does not follow from them, as in ``to_work``.
     """
-    last = run.state.last
-    if last is None:
+    if run.state.last is None:
         return {}, {}
-    entries = all_entries(run, last.at)
+    # Not by the time of the last event: a heartbeat may be later.
+    entries = all_entries(run)
     tasks = {entry.event_id: _owned(entry.task, events, entry.event_id) for entry in entries if entry.task}
     for id, lease, redeliveries in work.get("owners", ()):
         if id in tasks:
