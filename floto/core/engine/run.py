@@ -29,7 +29,7 @@ class Heartbeat:
 
 _NO_HEARTBEATS: HashTrieMap[int, Heartbeat] = HashTrieMap()
 #: Most keys of ``ChangedKeys``: a decider that is further behind folds the events itself.
-_MOST_KEYS = 1_000
+_MOST_KEYS = 2_000
 
 
 @quick_init
