@@ -27,7 +27,7 @@ from collections.abc import Callable, Collection, Iterable
 from datetime import datetime
 from typing import Any
 
-from attrs import field, frozen
+from attrs import define, field, frozen
 
 from floto.adapters.sqlite.group_commit import Call, Job
 from floto.core.engine import faults
@@ -185,7 +185,7 @@ class WaitQueue:
         self._has_polls.wait()
 
 
-@frozen
+@define(eq=False)
 class Served:
     """The pending polls that one transaction has served."""
 
