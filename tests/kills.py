@@ -34,11 +34,12 @@ from attrs import frozen
 from floto.adapters.sqlite import SqliteService
 from floto.adapters.sqlite.storage.rows import derive
 from floto.adapters.sqlite.storage.store import LOCK_SECONDS
+from floto.core.engine.embedded import Decided
 from floto.core.errors import ServiceFault
 from floto.core.state.fold import fold
 from floto.core.swf import events as e
 from floto.core.swf.decisions import CompleteWorkflowExecution, Decision, ScheduleActivityTask
-from floto.core.swf.service import Decided, PolledActivityTask, PolledDecisionTask, StartRequest
+from floto.core.swf.service import PolledActivityTask, PolledDecisionTask, StartRequest
 from floto.core.swf.shapes import ActivityType, WorkflowExecution, WorkflowType
 from tests.workload import is_sound
 
@@ -77,7 +78,7 @@ class AtOnce:
     acknowledge: Acknowledge
     is_stopped: bool = False
 
-    def decide(self, task: PolledDecisionTask) -> Decided:
+    def decide(self, task: PolledDecisionTask, *_known: Any) -> Decided:
         return Decided(decide(task.events), lambda: None)
 
     def decided(self, task: PolledDecisionTask) -> None:

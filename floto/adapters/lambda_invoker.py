@@ -13,7 +13,7 @@ from attrs import define
 from floto import logs
 from floto.adapters.sqlite.sqlite_engine import SqliteEngine
 from floto.core.engine import commands as c
-from floto.core.engine.engine import LambdaTask
+from floto.core.engine.polled_tasks import LambdaTask
 from floto.core.engine.stores.records import TaskQueue
 from floto.core.engine.tokens import LAMBDA_LIST, TaskKind
 from floto.core.errors import ServiceError, UnknownResource

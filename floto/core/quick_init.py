@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from types import new_class
 from typing import Any, TypeVar
 
 import attrs
@@ -14,11 +13,11 @@ def quick_init(cls: type[T]) -> type[T]:
     """Replace the constructor of a frozen attrs class by one that takes half the time.
 
     The constructor of attrs calls ``object.__setattr__`` for each field, because a frozen object takes no
-    assignment. This one fills an object of a class with the same slots that is not frozen, and then makes it
-    one of ``cls``. Python permits that for equal slots, of which ``__weakref__`` may be none.
+    assignment. This one fills an object of a subclass that is not frozen, and then makes it one of ``cls``.
+    Python permits that, since the subclass has no slots of its own.
 
     Args:
-        cls: A frozen class with ``weakref_slot=False``, and without converters, validators and factories.
+        cls: A frozen class without converters, validators and factories.
 
     Raises:
         TypeError: if it has one of these.
@@ -28,11 +27,10 @@ def quick_init(cls: type[T]) -> type[T]:
         if field.converter or field.validator or type(field.default) is attrs.Factory:
             msg = f"{cls.__name__}.{field.name}: a quick constructor calls no converter, validator or factory"
             raise TypeError(msg)
-    slots = {"__slots__": tuple(field.name for field in fields)}
-    bases = getattr(cls, "__orig_bases__", cls.__bases__)
+    unfrozen = {"__slots__": (), "__setattr__": object.__setattr__, "__delattr__": object.__delattr__}
     names: dict[str, Any] = {f"default_{field.name}": field.default for field in fields}
     names |= {"cls": cls, "set_class": object.__dict__["__class__"].__set__}
-    names["unfrozen"] = new_class(cls.__name__, bases, None, lambda body: body.update(slots))
+    names["unfrozen"] = type(cls.__name__, (cls,), unfrozen)
     exec(_source(fields), names)  # noqa: S102 - of the names of fields alone
     names["__init__"].__annotations__ = cls.__init__.__annotations__
     names["__init__"].__qualname__ = f"{cls.__qualname__}.__init__"

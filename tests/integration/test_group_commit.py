@@ -20,7 +20,7 @@ from typing import Any, ClassVar
 
 import pytest
 from attrs import define, evolve, field, frozen
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 import floto
@@ -28,11 +28,13 @@ from floto.adapters.sqlite import SqliteService
 from floto.adapters.sqlite.storage import rows
 from floto.adapters.sqlite.storage.store import SqliteStore
 from floto.core.engine.commands import StartWorkflowExecution, TerminateWorkflowExecution
-from floto.core.engine.run import ToWorkflow
+from floto.core.engine.embedded import Decided
+from floto.core.engine.run import ChangedKeys, ToWorkflow
 from floto.core.engine.stores.open_runs import OpenRuns
 from floto.core.engine.stores.records import TaskQueue
 from floto.core.engine.tokens import TaskKind
 from floto.core.spec.nested_specs import nested_tasks
+from floto.core.state.fold import fold
 from floto.core.swf.decisions import (
     CompleteWorkflowExecution,
     ContinueAsNewWorkflowExecution,
@@ -42,7 +44,7 @@ from floto.core.swf.decisions import (
     StartTimer,
 )
 from floto.core.swf.pollers import PollKind
-from floto.core.swf.service import Decided, PolledActivityTask, PolledDecisionTask, StartRequest
+from floto.core.swf.service import PolledActivityTask, PolledDecisionTask, StartRequest
 from floto.core.swf.shapes import ActivityType, TaskList, WorkflowType
 from floto.core.swf.wire import event_to_swf
 from floto.testing.strategies import specs
@@ -231,7 +233,7 @@ class Rule:
     kept: list[str] = field(factory=list)
     reported: list[str] = field(factory=list)
 
-    def decide(self, task: PolledDecisionTask) -> Decided:
+    def decide(self, task: PolledDecisionTask, *_known: Any) -> Decided:
         workflow_id = task.execution.workflow_id
         return Decided(self.rule(task), lambda: self.kept.append(workflow_id))
 
@@ -337,7 +339,8 @@ def test_responses_that_were_rolled_back_are_not_remembered(tmp_path: Path) -> N
         deciding = decider._at_once  # noqa: SLF001 - the memory of responses shows nowhere else
         for number in range(3):
             start(service, str(number))
-            assert deciding.decide(decision(service)) is not None
+            task = decision(service)
+            assert deciding.decide(task, fold(task.events), ChangedKeys()) is not None
         assert not deciding._responses  # noqa: SLF001 - as above
 
 
@@ -593,6 +596,7 @@ class Pair:
 _OPERATIONS = sorted(name for name, each in vars(Pair).items() if callable(each) and not name.startswith("_"))
 
 
+@example([("decide", 0, 0), ("claim", 0, 0), ("wait", 0, 0), ("beat", 0, 0)], 0, None)
 @given(
     st.lists(
         st.tuples(st.sampled_from(_OPERATIONS), st.integers(0, 1), st.integers(0, 4)), min_size=8, max_size=40

@@ -22,9 +22,11 @@ from floto.core.engine.tokens import TaskKind
 from floto.core.errors import ServiceError, ServiceUnavailable, UnknownResource
 from floto.core.swf.decisions import CompleteWorkflowExecution, Decision, ScheduleActivityTask
 from floto.core.swf.events import ActivityTaskCompleted
+from floto.core.swf.service import StartRequest
 from tests.integration.commands import wait_for
 from tests.integration.test_sqlite_helpers import (
     ACTIVITY,
+    WORKFLOW,
     activity,
     decision,
     hear,
@@ -253,3 +255,20 @@ def test_poll_that_ended_while_its_batch_failed_gets_no_task(
                     call.result(30)
         assert not host._wait_queue.all_task_queues()  # noqa: SLF001
         assert decision(service).execution.workflow_id == "wf"
+
+
+def test_poll_beyond_the_bound_of_one_transaction_gets_a_task_that_was_there_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("floto.adapters.sqlite.batches._SERVED_AT_ONCE", 1)
+    with SqliteService(tmp_path / "db") as service, ThreadPoolExecutor(3) as threads:
+        for name in "ab":
+            request = StartRequest(workflow_id=name, workflow_type=WORKFLOW, task_list=name)
+            service.start_workflow_execution(request)
+        host = service._host  # noqa: SLF001 - to put two polls into one batch
+        with host._using:  # noqa: SLF001
+            threads.submit(service.signal_workflow_execution, "a", "s")
+            wait_for(lambda: host._commits._has_leader and not host._commits._queue)  # noqa: SLF001
+            polls = [threads.submit(service.poll_for_decision_task, name, "", 10) for name in "ab"]
+            wait_for(lambda: len(host._commits._queue) == 2)  # noqa: SLF001
+        assert all(poll.result() is not None for poll in polls)

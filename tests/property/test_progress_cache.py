@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 from floto import CODEC, DeciderSpec, History, decide, fold
 from floto.core.decide.decide import decisions, spec_of
 from floto.core.decide.progress import Progress, begin
+from floto.core.engine.run import ChangedKeys
 from floto.core.errors import HistoryError
+from floto.core.state.fold import trace
 from floto.core.state.state import EMPTY, State
 from floto.core.swf.events import Event
 from floto.core.swf.service import PolledDecisionTask
@@ -45,14 +47,27 @@ class Stage:
         execution = step.history.execution
         assert execution is not None
         self._later[execution] = step.after
-        task = PolledDecisionTask(
-            token="",
-            execution=execution,
-            workflow_type=WORKFLOW,
-            events=tuple(part),
-            started_event_id=len(step.history),
-        )
-        return memory.follow(task)
+        return memory.follow(task_of(step, part))
+
+    def look_ahead(self, step: Step, since: int) -> Progress | None:
+        """Return the progress of the first memory, by the state and the changed keys of an engine."""
+        history = step.history
+        before = fold(history.events[:since], evolve(EMPTY, execution=history.execution))
+        state, keys = trace(history.events[since:], before)
+        changed = ChangedKeys(since, tuple(keys))
+        return self.memories[0].look_ahead(task_of(step, history.events), state, changed, 10_000)
+
+
+def task_of(step: Step, part: Sequence[Event]) -> PolledDecisionTask:
+    execution = step.history.execution
+    assert execution is not None
+    return PolledDecisionTask(
+        token="",
+        execution=execution,
+        workflow_type=WORKFLOW,
+        events=tuple(part),
+        started_event_id=len(step.history),
+    )
 
 
 def previous(history: History) -> int:
@@ -96,6 +111,24 @@ def test_cached_progress_with_new_events_equals_the_whole_history(
 
 
 @SETTINGS
+@given(runs(specs()), st.integers(1, 3), st.lists(st.tuples(st.integers(0, 3), st.booleans()), max_size=40))
+def test_progress_by_the_state_of_an_engine_equals_the_whole_history(
+    run: Simulation, size: int, moves: list[tuple[int, bool]]
+) -> None:
+    """For changes since any start of a decision task, and any entries that are missing or behind."""
+    stage, starts = Stage(run.spec, 1, size), [0]
+    for step, (back, keeps) in zip(run.steps, [*moves, *[(0, True)] * 1_500], strict=False):
+        current = stage.look_ahead(step, min(starts[-1 - min(back, len(starts) - 1)], len(step.history)))
+        starts.append(len(step.history))
+        assert current == begin(
+            step.spec, fold(step.history, evolve(EMPTY, execution=step.history.execution))
+        )
+        if keeps and step.history.execution is not None:
+            stage.memories[0].keep(step.history.execution.run_id, current)
+    assert stage.reads == 0
+
+
+@SETTINGS
 @given(runs(specs(), faults=evolve(Faults.all(), loses_decision=0)))
 def test_single_decider_never_reads_a_history(run: Simulation) -> None:
     """The events from the start of the previous task on suffice, if no task was lost."""
@@ -109,13 +142,6 @@ def test_single_decider_never_reads_a_history(run: Simulation) -> None:
 def test_events_after_an_unfillable_gap_are_refused() -> None:
     step = simulate(DeciderSpec(task_list="decide", activity_tasks=[])).steps[0]
     memory = ProgressCache(1, lambda *_: (), lambda state: begin(step.spec, state, CODEC))
-    assert step.history.execution is not None
-    task = PolledDecisionTask(
-        token="",
-        execution=step.history.execution,
-        workflow_type=WORKFLOW,
-        events=step.history.events[1:],
-        started_event_id=len(step.history),
-    )
+    task = task_of(step, step.history.events[1:])
     with pytest.raises(HistoryError, match="follows event 0"):
         memory.follow(task)

@@ -47,6 +47,7 @@ from floto.adapters.sqlite.storage.rows import UnreadableRun
 from floto.adapters.sqlite.storage.store import LOCK_SECONDS, SqliteStore
 from floto.adapters.sqlite.wait_queue import Poll, Served, WaitQueue
 from floto.core.engine.engine import DeadlineError, Engine
+from floto.core.engine.step_context import to_millisecond
 from floto.core.engine.stores.records import TaskQueue
 from floto.core.errors import ServiceError, ServiceFault, ServiceUnavailable
 from floto.core.swf.service import Clock
@@ -118,7 +119,7 @@ class Batches:
         """Execute jobs; afterwards each is done or is a poll in the wait queue, also after an exception."""
         error: BaseException | None = None
         try:
-            now = self._clock()
+            now = to_millisecond(self._clock())
             # Polls can stay in the wait queue without the lock; the threads of calls wait for it here.
             is_write = any(isinstance(job, Write) for job in batch)
             self._store.patience = LOCK_SECONDS if is_write else SLICE_SECONDS
@@ -190,12 +191,14 @@ class Batches:
 
     def _tell_others(self) -> None:
         """Wake other processes for tasks that no poll of this one takes, and call the listeners."""
-        if self._store.offered:
-            if any(self._store.next_task(task_queue) is not None for task_queue in self._store.offered):
+        offered = self._store.offered
+        if offered:
+            left = [task_queue for task_queue in offered if self._store.next_task(task_queue) is not None]
+            if left:
                 self._database.wakeups.send()
-            self._store.offered.clear()
+            offered.clear()
             # Beyond the bound of one transaction, tasks are left for the next batch.
-            self._store.offered.update(self._claimable(self._wait_queue.all_task_queues()))
+            offered.update(self._wait_queue.task_queues(left))
             for notify in self.listeners:
                 try:
                     notify()
@@ -272,8 +275,11 @@ class Batches:
         while task_queues := self._claimable(polled, served.idle):
             before = len(served)
             for task_queue in task_queues:
+                if not self._may_claim(now, served):
+                    self._store.offered.update(task_queues)
+                    return
                 self._serve(now, task_queue, served)
-            if len(served) == before or not self._may_claim(now, served):
+            if len(served) == before:
                 return
 
     def _may_claim(self, now: datetime, served: Served) -> bool:
@@ -281,35 +287,36 @@ class Batches:
         return len(served) < _SERVED_AT_ONCE and not self._store.is_due(now)
 
     def _serve(self, now: datetime, task_queue: TaskQueue, served: Served) -> None:
-        """Claim tasks for the polls of a queue; each poll removed from the wait queue is in ``served``."""
-        while self._may_claim(now, served) and self._store.next_task(task_queue) is not None:
-            poll = served.take(task_queue, self._wait_queue)
-            if poll is None:
-                return
+        """Claim tasks of a queue that has some; each poll removed from the wait queue is in ``served``."""
+        while (poll := served.take(task_queue, self._wait_queue)) is not None:
             if poll.is_over:
                 served.polls[poll] = None
                 continue
-            task = poll.call(now)
-            after = None if task is None else self._answer(poll, task, now)
+            task, after = self._claim_and_respond(poll, now)
             if task is not None and after is None:
                 served.polls[poll] = task
-                continue
-            served.idle[task_queue] = poll
-            if after is None:
+            else:
+                served.idle[task_queue] = poll
+                if after is None:
+                    return
+                served.answered.append((poll, task, after))
+            if self._store.next_task(task_queue) is None or not self._may_claim(now, served):
                 return
-            served.answered.append((poll, task, after))
 
-    def _answer(self, poll: Poll, task: Any, now: datetime) -> Callable[[], None] | None:
-        """Respond to a task at once; return None, and change nothing, if the poll's thread has to do it."""
+    def _claim_and_respond(self, poll: Poll, now: datetime) -> tuple[Any, Callable[[], None] | None]:
+        """Claim a task, and respond to it at once; if that fails, the poll's thread has to do it.
+
+        Returns the task, None if there is none, and a function to call after the commit if it has a response.
+        """
         if poll.answering is None:
-            return None
+            return poll.call(now), None
         mark = self._store.mark()
         try:
-            return poll.answering.respond(task, now)
+            return poll.answering.claim(now) or (None, None)
         except Exception:
             if not self._store.undo(mark):
                 raise
-            return None
+            return poll.call(now), None
 
     def _execute_one_by_one(self, now: datetime, writes: list[Write], polled: set[TaskQueue]) -> None:
         """Execute calls and serve polls, each in its own transaction, so that only the wrong ones fail."""

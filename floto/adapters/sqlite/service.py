@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from operator import attrgetter
 from pathlib import Path
 from typing import Self, TypeVar
@@ -20,19 +21,19 @@ from floto.adapters.sqlite.wait_queue import Answering
 from floto.core.engine import commands as c
 from floto.core.engine import faults
 from floto.core.engine.commands import start_command
+from floto.core.engine.embedded import Decided, DecidesAtOnce
 from floto.core.engine.engine import Engine
 from floto.core.engine.registration.auto_register import Registrar
-from floto.core.engine.run import ToWorkflow
+from floto.core.engine.run import ChangedKeys, ToWorkflow
 from floto.core.engine.stores.records import ListingQuery, TaskQueue
 from floto.core.engine.tokens import TaskKind, run_id_from
+from floto.core.state.state import State
 from floto.core.swf.decisions import Decision
 from floto.core.swf.events import Event
 from floto.core.swf.limits import OPEN_RUN_LIMIT
 from floto.core.swf.pollers import Live, Poller, PollKind
 from floto.core.swf.service import (
     Clock,
-    Decided,
-    DecidesAtOnce,
     ExecutionInfo,
     PolledActivityTask,
     PolledDecisionTask,
@@ -165,20 +166,36 @@ class SqliteService:
             A claimed decision task that is left to the caller; None if there was none in time.
         """
 
-        def respond(task: PolledDecisionTask, now: datetime) -> Callable[[], None] | None:
-            decided: Decided | None = decider.decide(task)
-            if decided is None:
-                return None
-            self._decide(task.token, decided.decisions, now)
-            return decided.keep
-
         def take(now: datetime) -> PolledDecisionTask | None:
             if decider.is_stopped:
                 return None
             return self._engine.poll_decision(self._domain, task_list, identity, now)
 
+        def respond(now: datetime) -> tuple[PolledDecisionTask, Callable[[], None] | None] | None:
+            if decider.is_stopped:
+                return None
+            decide = partial(self._decide_at_once, decider, now)
+            found = self._engine.poll_and_decide(self._domain, task_list, identity, now, decide)
+            if found is None:
+                return None
+            task, decided = found
+            return task, None if decided is None else decided.keep
+
         answering = Answering(respond, decider.decided, lambda: decider.is_stopped)
         return self._poll(TaskKind.DECISION, task_list, take, wait, answering)
+
+    def _decide_at_once(
+        self,
+        decider: DecidesAtOnce,
+        now: datetime,
+        task: PolledDecisionTask,
+        state: State,
+        changed: ChangedKeys,
+    ) -> Decided | None:
+        decided = decider.decide(task, state, changed)
+        if decided is not None and self._auto_register:
+            self._registrar.decisions(task.token, decided.decisions, now)
+        return decided
 
     def respond_decision_task_completed(self, token: str, decisions: Sequence[Decision]) -> None:
         """Respond to a decision task (RespondDecisionTaskCompleted)."""

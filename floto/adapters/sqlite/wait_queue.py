@@ -27,7 +27,7 @@ from collections.abc import Callable, Collection, Iterable
 from datetime import datetime
 from typing import Any
 
-from attrs import field, frozen
+from attrs import define, field, frozen
 
 from floto.adapters.sqlite.group_commit import Call, Job
 from floto.core.engine import faults
@@ -41,10 +41,10 @@ log = logging.getLogger("floto")
 class Answering:
     """Functions by which a poll responds to tasks at once, so that it stays pending."""
 
-    #: Responds to a claimed task, in the transaction that claims it; called by the thread that commits, with
-    #: the task and the time. Returns a function for that thread to call after the commit; None leaves the
-    #: task to the thread of the poll.
-    respond: Callable[[Any, datetime], Callable[[], None] | None]
+    #: Claims a task as the poll does, and responds to it; called by the thread that commits, with the time.
+    #: Returns None if there is no task; else the task, and a function for that thread to call after the
+    #: commit, or None to leave the task to the thread of the poll.
+    claim: Callable[[datetime], tuple[Any, Callable[[], None] | None] | None]
     #: Called by the thread of the poll, after commits, with each task that was responded to.
     responded: Callable[[Any], None]
     #: Returns True if the poll is to end without another task; called by the thread that commits.
@@ -185,7 +185,7 @@ class WaitQueue:
         self._has_polls.wait()
 
 
-@frozen
+@define(eq=False)
 class Served:
     """The pending polls that one transaction has served."""
 

@@ -22,6 +22,7 @@ _FROM_OUTSIDE = frozenset(
         c.RequestCancelWorkflowExecution,
         c.TerminateWorkflowExecution,
         c.StartDecisionTask,
+        c.DecideAtOnce,
         c.StartActivityTask,
         c.RespondDecisionTaskCompleted,
         c.RespondActivityTaskCompleted,

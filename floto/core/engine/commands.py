@@ -5,6 +5,7 @@ Source: https://docs.aws.amazon.com/amazonswf/latest/apireference/API_Operations
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
@@ -12,8 +13,9 @@ from attrs import frozen
 
 from floto.core.engine.tokens import Token
 from floto.core.quick_init import quick_init
+from floto.core.state.state import State
 from floto.core.swf.decisions import Decision
-from floto.core.swf.events import WorkflowExecutionStarted
+from floto.core.swf.events import Event, WorkflowExecutionStarted
 from floto.core.swf.service import StartRequest
 from floto.core.swf.shapes import TaskList, WorkflowExecution, WorkflowType
 
@@ -102,6 +104,17 @@ class TerminateWorkflowExecution:
 class StartDecisionTask:
     """Dispatch the scheduled decision task to a decider."""
 
+    identity: str | None = None
+
+
+@quick_init
+@frozen(kw_only=True, weakref_slot=False)
+class DecideAtOnce:
+    """Dispatch the scheduled decision task and respond to it in one step, with the events of two."""
+
+    #: Called with the state after DecisionTaskStarted, and this event. Returns the reply of the step and the
+    #: response; None for the response leaves the task started.
+    decide: Callable[[State, Event], tuple[Any, RespondDecisionTaskCompleted | None]]
     identity: str | None = None
 
 
@@ -223,6 +236,7 @@ Command = (
     | RequestCancelWorkflowExecution
     | TerminateWorkflowExecution
     | StartDecisionTask
+    | DecideAtOnce
     | RespondDecisionTaskCompleted
     | StartActivityTask
     | RespondActivityTaskCompleted

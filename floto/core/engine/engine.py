@@ -8,30 +8,37 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
-from typing import Any, cast
+from typing import Any, TypeVar
 
-from attrs import define, frozen
+from attrs import define
 
 from floto.core.engine import commands as c
 from floto.core.engine import faults
 from floto.core.engine.addresses import run_ids, runs_at
 from floto.core.engine.command_checks import check_command
+from floto.core.engine.embedded import Decided
+from floto.core.engine.polled_tasks import LambdaTask, activity_task, decision_task, lambda_task
 from floto.core.engine.registration.registration import Registration
 from floto.core.engine.registration.type_settings import RUN_NEEDS, missing, run_settings, started_event
-from floto.core.engine.run import EngineRules, EngineRun, StepOutcome, ToWorkflow
+from floto.core.engine.run import ChangedKeys, EngineRules, EngineRun, StepOutcome, ToWorkflow
 from floto.core.engine.step import step
-from floto.core.engine.step_context import opening
 from floto.core.engine.stores.changes import changes
 from floto.core.engine.stores.records import TaskQueue
 from floto.core.engine.stores.store import Deadline, Ready, RunStore
 from floto.core.engine.tokens import LAMBDA_LIST, TaskKind, Token, read_token
 from floto.core.errors import ServiceError
+from floto.core.state.state import State
 from floto.core.swf import limits
 from floto.core.swf.decisions import Decision
 from floto.core.swf.events import Event
 from floto.core.swf.service import PolledActivityTask, PolledDecisionTask
-from floto.core.swf.shapes import WorkflowExecution, WorkflowType
+from floto.core.swf.shapes import WorkflowExecution
 from floto.core.swf.wire import camel
+
+T = TypeVar("T")
+
+#: Returns the decisions for a decision task, given the state and the keys that changed lately, or None.
+Decide = Callable[[PolledDecisionTask, State, ChangedKeys], Decided | None]
 
 #: Most redeliveries of a task whose owners crashed; after that it is timed out.
 MAX_REDELIVERIES = 2
@@ -52,16 +59,6 @@ class DeadlineError(ServiceError):
         """Return the run, the event and the cause."""
         where = f"run {self.deadline.run_id}, event {self.deadline.event_id}"
         return f"a deadline could not fire ({where}): {self.__cause__ or 'firing it did not remove it'}"
-
-
-@frozen
-class LambdaTask:
-    """A Lambda function that was claimed and is to be invoked."""
-
-    token: str
-    execution: WorkflowExecution
-    name: str
-    input: str | None = None
 
 
 class Engine:
@@ -168,23 +165,68 @@ class Engine:
         Returns:
             The task, or None if none is scheduled.
         """
+        return self._claim_next(
+            TaskQueue(domain, TaskKind.DECISION, task_list),
+            lambda ready: self._claim_decision(ready, identity, now, with_events=with_events),
+        )
 
-        def start(_event_id: int) -> c.StartDecisionTask:
-            return c.StartDecisionTask(identity=identity)
-
-        claimed = self._claim_next(TaskQueue(domain, TaskKind.DECISION, task_list), start, now)
+    def _claim_decision(
+        self, ready: Ready, identity: str, now: datetime, *, with_events: bool = True
+    ) -> PolledDecisionTask | None:
+        claimed = self._claim(ready, TaskKind.DECISION, c.StartDecisionTask(identity=identity), now)
         if claimed is None:
             return None
         run, token = claimed
         most = token.started_event_id if with_events else 0
-        return PolledDecisionTask(
-            token=str(token),
-            execution=run.execution,
-            workflow_type=_workflow_type(run),
-            events=self._store.history(run.execution.run_id, most=most),
-            started_event_id=token.started_event_id,
-            previous_started_event_id=run.state.decision_tasks.previous_started,
+        return decision_task(run.state, token, self._store.history(run.execution.run_id, most=most))
+
+    def poll_and_decide(
+        self, domain: str, task_list: str, identity: str, now: datetime, decide: Decide
+    ) -> tuple[PolledDecisionTask, Decided | None] | None:
+        """Claim the next decision task and respond to it, in one step with the events of two.
+
+        Args:
+            domain: Key of the domain.
+            task_list: Name of the task list.
+            identity: Identity of the decider, for the history.
+            now: Time of the clock.
+            decide: Returns the decisions for a task, or None to leave it to the caller. It is not called for
+                redelivered tasks.
+
+        Returns:
+            The task, or None if none is scheduled, and what ``decide`` returned.
+
+        Raises:
+            ServiceFault: The decisions are malformed; nothing is changed.
+        """
+        return self._claim_next(
+            TaskQueue(domain, TaskKind.DECISION, task_list),
+            lambda ready: self._claim_and_decide(ready, identity, now, decide),
         )
+
+    def _claim_and_decide(
+        self, ready: Ready, identity: str, now: datetime, decide: Decide
+    ) -> tuple[PolledDecisionTask, Decided | None] | None:
+        run = None if ready.started else self._store.load(ready.run_id)
+        if run is None:
+            task = self._claim_decision(ready, identity, now)
+            return None if task is None else (task, None)
+
+        def respond(state: State, started: Event) -> Any:
+            token = _token(run, TaskKind.DECISION, ready, started.id)
+            events = (*self._store.history(ready.run_id), started)
+            task = decision_task(state, token, events)
+            decided = decide(task, state, run.changed)
+            if decided is None:
+                return (task, None), None
+            response = c.RespondDecisionTaskCompleted(token=token, decisions=tuple(decided.decisions))
+            self._check(response)
+            return (task, decided), response
+
+        found: tuple[PolledDecisionTask, Decided | None] | None = self._apply(
+            run, c.DecideAtOnce(decide=respond, identity=identity), now
+        )
+        return found
 
     def poll_activity(
         self, domain: str, task_list: str, identity: str, now: datetime, chosen: Ready | None = None
@@ -202,40 +244,23 @@ class Engine:
             The task, or None if none is scheduled, or the chosen one is closed or claimed.
         """
 
-        def start(event_id: int) -> c.StartActivityTask:
-            return c.StartActivityTask(scheduled_event_id=event_id, identity=identity)
+        def claim(ready: Ready) -> tuple[EngineRun, Token] | None:
+            command = c.StartActivityTask(scheduled_event_id=ready.event_id, identity=identity)
+            return self._claim(ready, TaskKind.ACTIVITY, command, now)
 
         task_queue = TaskQueue(domain, TaskKind.ACTIVITY, task_list)
-        claimed = (
-            self._claim(chosen, task_queue.kind, start, now)
-            if chosen
-            else self._claim_next(task_queue, start, now)
-        )
-        if claimed is None:
-            return None
-        run, token = claimed
-        scheduled = _scheduled(run, token.scheduled_event_id)
-        return PolledActivityTask(
-            token=str(token),
-            execution=run.execution,
-            activity_id=scheduled.activity_id,
-            activity_type=scheduled.activity_type,
-            started_event_id=token.started_event_id,
-            input=scheduled.input,
-        )
+        claimed = claim(chosen) if chosen else self._claim_next(task_queue, claim)
+        return None if claimed is None else activity_task(*claimed)
 
     def poll_lambda(self, domain: str, now: datetime) -> LambdaTask | None:
         """Claim the next Lambda function to invoke, or return None; SWF has no such operation."""
 
-        def start(event_id: int) -> c.StartLambdaFunction:
-            return c.StartLambdaFunction(scheduled_event_id=event_id)
+        def claim(ready: Ready) -> tuple[EngineRun, Token] | None:
+            command = c.StartLambdaFunction(scheduled_event_id=ready.event_id)
+            return self._claim(ready, TaskKind.LAMBDA, command, now)
 
-        claimed = self._claim_next(TaskQueue(domain, TaskKind.LAMBDA, LAMBDA_LIST), start, now)
-        if claimed is None:
-            return None
-        run, token = claimed
-        scheduled = _scheduled(run, token.scheduled_event_id)
-        return LambdaTask(str(token), run.execution, scheduled.name, scheduled.input)
+        claimed = self._claim_next(TaskQueue(domain, TaskKind.LAMBDA, LAMBDA_LIST), claim)
+        return None if claimed is None else lambda_task(*claimed)
 
     def respond(self, command_type: type, token: str, now: datetime, **fields: Any) -> Any:
         """Carry out a Respond... operation or RecordActivityTaskHeartbeat.
@@ -294,20 +319,18 @@ class Engine:
         except Exception as error:
             raise DeadlineError(due) from error
 
-    def _claim_next(
-        self, task_queue: TaskQueue, start: Callable[[int], Any], now: datetime
-    ) -> tuple[EngineRun, Token] | None:
+    def _claim_next(self, task_queue: TaskQueue, claim: Callable[[Ready], T | None]) -> T | None:
         self.registration.need_domain(task_queue.domain)
         before = None
         while (ready := self._store.next_task(task_queue)) is not None and ready != before:
-            claimed = self._claim(ready, task_queue.kind, start, now)
+            claimed = claim(ready)
             if claimed is not None:
                 return claimed
             before = ready
         return None
 
     def _claim(
-        self, ready: Ready, kind: TaskKind, start: Callable[[int], Any], now: datetime
+        self, ready: Ready, kind: TaskKind, start: c.Command, now: datetime
     ) -> tuple[EngineRun, Token] | None:
         """Claim a task; return None if it timed out instead, or claiming it closed the run."""
         run = self._store.load(ready.run_id)
@@ -319,7 +342,7 @@ class Engine:
         if ready.started:
             self._store.reclaim(ready, kind)
             return run, _token(run, kind, ready, ready.started)
-        event = self._apply(run, start(ready.event_id), now)
+        event = self._apply(run, start, now)
         after = self._store.load(ready.run_id)
         # The event of the start may be the one that exceeds the limit and closes the run.
         return None if after is None else (after, _token(after, kind, ready, event.id))
@@ -356,15 +379,6 @@ class Engine:
 
 def _token(run: EngineRun, kind: TaskKind, ready: Ready, started: int) -> Token:
     return Token(run.domain, run.execution.run_id, kind, ready.event_id, started)
-
-
-def _workflow_type(run: EngineRun) -> WorkflowType:
-    type_: WorkflowType = cast("Event", run.state.started).data.workflow_type
-    return type_
-
-
-def _scheduled(run: EngineRun, event_id: int) -> Any:
-    return opening(run.state.items[run.state.opened[event_id]]).data
 
 
 #: Kind of the task whose token each command has.

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Any
 
-from attrs import evolve, frozen
+from attrs import evolve, field, frozen
 from rpds import HashTrieMap
 
 from floto.core.engine.commands import Command
@@ -28,6 +28,27 @@ class Heartbeat:
 
 
 _NO_HEARTBEATS: HashTrieMap[int, Heartbeat] = HashTrieMap()
+#: Most keys of ``ChangedKeys``: a decider that is further behind folds the events itself.
+_MOST_KEYS = 2_000
+
+
+@quick_init
+@frozen(weakref_slot=False)
+class ChangedKeys:
+    """The keys of the items that changed after an event, perhaps repeatedly and perhaps with others."""
+
+    #: Id of the event; 0 for the whole history.
+    since: int = 0
+    keys: tuple[Key, ...] = ()
+
+    def after(self, keys: Iterable[Key], last_event_id: int) -> ChangedKeys:
+        """Return the keys after later events, of which ``last_event_id`` is the last."""
+        if len(self.keys) > _MOST_KEYS:
+            return ChangedKeys(last_event_id)
+        return ChangedKeys(self.since, (*self.keys, *keys))
+
+
+_NOTHING_CHANGED = ChangedKeys()
 
 
 @quick_init
@@ -42,6 +63,8 @@ class EngineRun:
     heartbeats: HashTrieMap[int, Heartbeat] = _NO_HEARTBEATS
     #: Latest ``executionContext`` of a response.
     execution_context: str | None = None
+    #: Since the latest DecisionTaskStarted of this process, or an earlier event: what is new to a decider.
+    changed: ChangedKeys = field(eq=False, default=_NOTHING_CHANGED)
 
     @classmethod
     def fresh(cls, domain: str, execution: WorkflowExecution) -> EngineRun:

@@ -81,13 +81,27 @@ def _request_cancel(context: StepContext, command: c.RequestCancelWorkflowExecut
     _answer_sender(context, command.sender, e.ExternalWorkflowExecutionCancelRequested)
 
 
-def _start_decision_task(context: StepContext, command: c.StartDecisionTask) -> e.Event:
+def _start_decision_task(
+    context: StepContext, command: c.StartDecisionTask | c.DecideAtOnce
+) -> e.Event[e.DecisionTaskStarted]:
     scheduled = context.decision_tasks.scheduled
     if scheduled is None or context.decision_tasks.started is not None:
         raise faults.unknown_decision_task(0 if scheduled is None else scheduled.id)
-    return context.append(
+    started = context.append(
         e.DecisionTaskStarted(scheduled_event_id=scheduled.id, identity=command.identity or None)
     )
+    context.note_decision_start(started)
+    return started
+
+
+def _decide_at_once(context: StepContext, command: c.DecideAtOnce) -> Any:
+    started = _start_decision_task(context, command)
+    if context.is_full:
+        return None
+    reply, response = command.decide(context.draft.state(), started)
+    if response is not None:
+        _respond_decision_task(context, response)
+    return reply
 
 
 def _respond_decision_task(context: StepContext, command: c.RespondDecisionTaskCompleted) -> None:
@@ -311,6 +325,7 @@ HANDLERS: Mapping[type, Callable[[StepContext, Any], Any]] = {
     c.RequestCancelWorkflowExecution: _request_cancel,
     c.TerminateWorkflowExecution: closing.terminate,
     c.StartDecisionTask: _start_decision_task,
+    c.DecideAtOnce: _decide_at_once,
     c.RespondDecisionTaskCompleted: _respond_decision_task,
     c.StartActivityTask: _start_activity_task,
     c.RespondActivityTaskCompleted: _complete_activity,

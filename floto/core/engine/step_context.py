@@ -8,7 +8,7 @@ from typing import Any, cast
 from attrs import evolve
 
 from floto.core.engine.registration.registered_types import RegisteredType
-from floto.core.engine.run import EngineRules, EngineRun, Heartbeat, Message, StepOutcome
+from floto.core.engine.run import ChangedKeys, EngineRules, EngineRun, Heartbeat, Message, StepOutcome
 from floto.core.state.builder import StateBuilder
 from floto.core.state.fold import add
 from floto.core.state.state import DecisionTasks, Item, Kind, Status
@@ -88,6 +88,7 @@ class StepContext:
         self.next_id = run.state.last_event_id + 1
         self.events: list[Event] = []
         self.messages: list[Message] = []
+        self._changed = run.changed
         self._batching = False
         self._woken = False
 
@@ -183,11 +184,23 @@ class StepContext:
         if context is not None:
             self.run = evolve(self.run, execution_context=context)
 
+    def note_decision_start(self, started: Event) -> None:
+        """Record that a decider knows all changes before this event, the first one of the step."""
+        self._changed = ChangedKeys(started.id)
+
     def outcome(self, reply: Any) -> StepOutcome:
         """Return the outcome of the step."""
         run, heartbeats = self.run, self.run.heartbeats
         if heartbeats:
             for event in self.events:
                 heartbeats = heartbeats.discard(getattr(event.data, "scheduled_event_id", 0) or 0)
-        after = EngineRun(run.domain, run.execution, self.draft.state(), heartbeats, run.execution_context)
-        return StepOutcome(after, tuple(self.events), tuple(self.messages), reply, tuple(self.draft.touched))
+        keys = tuple(self.draft.touched)
+        after = EngineRun(
+            run.domain,
+            run.execution,
+            self.draft.state(),
+            heartbeats,
+            run.execution_context,
+            self._changed.after(keys, self.next_id - 1) if keys else self._changed,
+        )
+        return StepOutcome(after, tuple(self.events), tuple(self.messages), reply, keys)

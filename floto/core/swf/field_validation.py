@@ -276,14 +276,15 @@ def _add(value: Any, path: str, found: list[str]) -> None:
         if item is None:
             if required:
                 found.append(null(f"{path}{wire}"))
+        elif constraint is not None:
+            if type(constraint) is Items and isinstance(item, list | tuple):
+                _add_items(item, f"{path}{wire}", constraint, found)
+            elif broken := constraint.broken(item):
+                found.append(problem(item, f"{path}{wire}", broken))
         elif type(item) in _SHAPES:
             _add(item, f"{path}{wire}.", found)
         elif wire == "decisions":
             _add_decisions(item, f"{path}{wire}", found)
-        elif type(constraint) is Items and isinstance(item, list | tuple):
-            _add_items(item, f"{path}{wire}", constraint, found)
-        elif constraint is not None and (broken := constraint.broken(item)):
-            found.append(problem(item, f"{path}{wire}", broken))
 
 
 _SHAPES = frozenset({TaskList, ActivityType, WorkflowType})

@@ -12,6 +12,7 @@ from attrs import evolve
 from floto import logs
 from floto.core.decide.decide import decisions
 from floto.core.decide.progress import Progress, begin
+from floto.core.engine.embedded import embedded
 from floto.core.errors import (
     HistoryError,
     ServiceGone,
@@ -32,7 +33,7 @@ from floto.core.swf.decisions import (
 from floto.core.swf.floto_defaults import DEFAULT_TASK_LIST
 from floto.core.swf.limits import EVENT_LIMIT, LATE_EVENTS
 from floto.core.swf.pollers import PollKind
-from floto.core.swf.service import PolledDecisionTask, Service, embedded
+from floto.core.swf.service import PolledDecisionTask, Service
 from floto.core.swf.shapes import WorkflowType
 from floto.core.swf.wire import WireError
 from floto.core.visible import shorten_middle

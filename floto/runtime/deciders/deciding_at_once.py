@@ -13,14 +13,17 @@ from functools import partial
 from itertools import islice
 
 from floto.core.decide.progress import Progress
+from floto.core.engine.embedded import Decided
+from floto.core.engine.run import ChangedKeys
 from floto.core.spec.decider_spec import ChildWorkflow, DeciderSpec
 from floto.core.spec.graph import Plan
 from floto.core.spec.kinds import ActivityTask, Generator, Signal, Timer
 from floto.core.spec.nested_specs import nested_tasks
 from floto.core.spec.retry import ExponentialBackoff, FixedDelay, InstantRetry
 from floto.core.spec.tasks import Task
+from floto.core.state.state import State
 from floto.core.swf.decisions import Decision, closes
-from floto.core.swf.service import Decided, PolledDecisionTask
+from floto.core.swf.service import PolledDecisionTask
 from floto.runtime.deciders.progress_cache import ProgressCache
 from floto.runtime.shutdown import StopFlag
 
@@ -60,9 +63,9 @@ class DecidingAtOnce:
         """True if the decider stops."""
         return self._stop.is_set()
 
-    def decide(self, task: PolledDecisionTask) -> Decided | None:
+    def decide(self, task: PolledDecisionTask, state: State, changed: ChangedKeys) -> Decided | None:
         """Return the decisions for a task; None to leave it to the decider's loop."""
-        progress = self._cache.look_ahead(task, _MOST_EVENTS)
+        progress = self._cache.look_ahead(task, state, changed, _MOST_EVENTS)
         if progress is None or not self._is_own(progress.spec) or not self._is_own(progress.plan):
             return None
         found = self._rule(progress)

@@ -11,7 +11,8 @@ from collections.abc import Callable, Sequence
 
 from attrs import evolve
 
-from floto.core.decide.progress import Progress, observe
+from floto.core.decide.progress import Progress, advanced, observe
+from floto.core.engine.run import ChangedKeys
 from floto.core.errors import HistoryError
 from floto.core.state.fold import fold
 from floto.core.state.state import EMPTY, State
@@ -49,24 +50,27 @@ class ProgressCache:
         self.keep(run_id, current)
         return current
 
-    def look_ahead(self, task: PolledDecisionTask, most: int) -> Progress | None:
+    def look_ahead(
+        self, task: PolledDecisionTask, state: State, changed: ChangedKeys, most: int
+    ) -> Progress | None:
         """Return the progress of a run at a decision task, but keep what is cached.
 
         Nothing is read from the service.
 
         Args:
-            task: The decision task.
+            task: The decision task, with the whole history.
+            state: The state after this history.
+            changed: The keys of the items that changed lately.
             most: Maximum number of events of a run that is not cached.
 
         Returns:
-            The progress; None if it would take longer, or needs events that the task does not contain.
+            The progress; None if it would take longer.
         """
-        if not task.events or task.events[0].id > 1:
-            return None
-        current = self._updated(self._runs.get(task.execution.run_id), task)
-        if current is not None or len(task.events) > most:
-            return current
-        return self._rebuilt(task, task.events)
+        known = self._runs.get(task.execution.run_id)
+        if known is not None and changed.since <= known.state.last_event_id and _continues(known.state, task):
+            return self._current(advanced(known, state, changed.keys))
+        current = self._updated(known, task)
+        return self._begin(state) if current is None and len(task.events) <= most else current
 
     def keep(self, run_id: str, progress: Progress) -> None:
         """Cache the progress of a run as the one that was used last."""
@@ -82,16 +86,18 @@ class ProgressCache:
     def _updated(self, known: Progress | None, task: PolledDecisionTask) -> Progress | None:
         """Return the cached progress at a task, by the spec of now; None if the whole history is needed."""
         current = None if known is None else self._continued(known, task)
-        if current is None or self._is_current(current):
-            return current
-        return self._begin(current.state)
+        return None if current is None else self._current(current)
+
+    def _current(self, progress: Progress) -> Progress:
+        """Return the progress by the spec of now."""
+        return progress if self._is_current(progress) else self._begin(progress.state)
 
     def _rebuilt(self, task: PolledDecisionTask, whole: Sequence[Event]) -> Progress:
         return self._begin(fold(whole, evolve(EMPTY, execution=task.execution)))
 
     def _continued(self, known: Progress, task: PolledDecisionTask) -> Progress | None:
         """Return the cached progress with the new events; None if the history does not continue it."""
-        if task.started_event_id < known.state.last_event_id or not _agree(known.state, task):
+        if not _continues(known.state, task):
             return None
         try:
             return observe(known, self._after(known.state.last_event_id, task))
@@ -106,7 +112,9 @@ class ProgressCache:
         return (*self._read(task.execution, seen, first - 1), *task.events)
 
 
-def _agree(state: State, task: PolledDecisionTask) -> bool:
-    """Return True unless a task contains the last known event with other contents."""
+def _continues(state: State, task: PolledDecisionTask) -> bool:
+    """Return False if a task ends before the last known event, or contains it with other contents."""
+    if task.started_event_id < state.last_event_id:
+        return False
     at = state.last_event_id - task.events[0].id if task.events else -1
     return at < 0 or task.events[at : at + 1] == (state.last,)

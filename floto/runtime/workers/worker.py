@@ -8,6 +8,7 @@ from functools import partial
 from queue import SimpleQueue
 
 from floto import logs
+from floto.core.engine.embedded import EmbeddedService, embedded
 from floto.core.errors import ServiceError, ServiceFault, ServiceGone, UnknownResource
 from floto.core.payloads.reference import Store
 from floto.core.spec.activity_timeouts import Timeouts
@@ -15,7 +16,7 @@ from floto.core.spec.codec import Codec
 from floto.core.spec.decider_spec import CODEC
 from floto.core.swf.floto_defaults import DEFAULT_TASK_LIST
 from floto.core.swf.pollers import PollKind
-from floto.core.swf.service import EmbeddedService, PolledActivityTask, Service, embedded
+from floto.core.swf.service import PolledActivityTask, Service
 from floto.core.swf.shapes import WorkflowExecution
 from floto.core.swf.wire import WireError
 from floto.runtime.connect import checked_identity, closing, service_for

@@ -12,7 +12,8 @@ from floto.adapters import model
 from floto.adapters.sqlite.operations import SqliteOperations, new_run_id
 from floto.core.engine.api import Api
 from floto.core.engine.api.tasks import IDLE
-from floto.core.engine.engine import Engine, LambdaTask
+from floto.core.engine.engine import Engine
+from floto.core.engine.polled_tasks import LambdaTask
 from floto.core.engine.registration.regions import DEFAULT_REGION, domain_key
 from floto.core.engine.stores.memory_store import MemoryStore
 from floto.core.engine.stores.records import TaskQueue

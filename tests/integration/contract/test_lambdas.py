@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from floto.core.engine import commands as c
-from floto.core.engine.engine import LambdaTask
+from floto.core.engine.polled_tasks import LambdaTask
 from floto.core.errors import ServiceFault, UnknownResource
 from tests.integration.contract.backends import by_hand
 from tests.integration.contract.engine_operations import LambdaInvoker

@@ -72,6 +72,7 @@ class Database:
     def __init__(self, path: str, durability: Durability) -> None:
         self.path = path
         self._files = (Path(path), Path(f"{path}-wal"), Path(f"{path}-shm"))
+        self._directory = self._files[0].parent
         self.is_file = path != MEMORY
         self.leases: Leases | None = None
         self.wakeups = Wakeups(None)
@@ -102,7 +103,7 @@ class Database:
         """
         if not self.is_file or self.writing is None:
             return
-        directory = self._files[0].parent.stat()
+        directory = self._directory.stat()
         state = directory.st_dev, directory.st_ino, directory.st_mtime_ns
         if state == self._unchanged:
             return

@@ -37,7 +37,7 @@ from floto.core.engine.run import EngineRun, Heartbeat
 from floto.core.engine.stores.open_runs import OpenRun, OpenRuns
 from floto.core.engine.stores.records import ListingQuery, Position, Record
 from floto.core.engine.tokens import TaskKind
-from floto.core.state.fold import fold
+from floto.core.state.fold import trace
 from floto.core.swf.events import Event
 from floto.core.swf.shapes import ActivityType, WorkflowExecution, WorkflowType
 from floto.core.swf.wire import from_ms
@@ -306,13 +306,15 @@ class ReadStore:
         if entry.revision != run.revision:
             rows = self._event_rows(run.number, entry.run.state.last_event_id, _MAX_EVENT_ID)
             new = [row_event(row) for row in rows]
+            state, keys = trace(new, entry.run.state)
             beats = self._db.execute(Sql.CONTEXT_AND_HEARTBEATS, (run.number,)).fetchall()
             grown = EngineRun(
                 run.domain,
                 run.execution,
-                fold(new, entry.run.state),
+                state,
                 HashTrieMap({id: Heartbeat(from_ms(at), from_text(text)) for _, id, at, text in beats if id}),
                 from_text(beats[0][0]),
+                entry.run.changed.after(keys, state.last_event_id),
             )
             entry = self._grow(entry, grown, new, sum(map(weight, rows)), run.revision)
         return entry

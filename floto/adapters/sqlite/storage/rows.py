@@ -17,6 +17,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from contextlib import contextmanager
 from datetime import datetime
 from functools import cache
+from itertools import chain
 from typing import Any
 
 from attrs import define, evolve, frozen
@@ -52,6 +53,7 @@ _Work = tuple[dict[int, PollableTask], dict[int, PendingTimeout]]
 
 # json.dumps would create a new encoder for every event.
 _ENCODER = json.JSONEncoder(separators=(",", ":"))
+_quoted = json.encoder.encode_basestring_ascii
 
 
 def event_row(run: int, event: Event) -> tuple[int, int, int, str, str]:
@@ -236,7 +238,7 @@ def _insert_events(db: sqlite3.Connection, rows: list[_Row]) -> None:
     # One statement for many rows: each statement gives up the interpreter's lock, which other threads take.
     for start in range(0, len(rows), _ROWS):
         part = rows[start : start + _ROWS]
-        db.execute(_events_sql(len(part)), [value for row in part for value in row])
+        db.execute(_events_sql(len(part)), list(chain.from_iterable(part)))
 
 
 @cache
@@ -290,7 +292,10 @@ def to_work(run: OpenRun) -> str:
     if len(run.tasks) + len(run.dues) > _MOST:
         moved = [(id, to_ms(due.at), due.rank) for id, due in run.dues.items() if due.is_moved]
         return _ENCODER.encode({"owners": list(_owners(run.tasks)), "moved": moved})
-    return _ENCODER.encode([_entry(run, id) for id in dict.fromkeys((*run.tasks, *run.dues))])
+    entries = [
+        _entry(run.tasks.get(id), run.dues.get(id), id) for id in dict.fromkeys((*run.tasks, *run.dues))
+    ]
+    return f"[{','.join(entries)}]"
 
 
 def _owners(tasks: Mapping[int, PollableTask]) -> Iterator[tuple[int, str | None, int]]:
@@ -300,14 +305,14 @@ def _owners(tasks: Mapping[int, PollableTask]) -> Iterator[tuple[int, str | None
             yield id, task.lease, task.redeliveries
 
 
-def _entry(run: OpenRun, id: int) -> list[Any]:
-    due, task = run.dues.get(id), run.tasks.get(id)
-    when = [id, None, None] if due is None else [id, to_ms(due.at), due.rank]
+def _entry(task: PollableTask | None, due: PendingTimeout | None, id: int) -> str:
+    """Return a task and a deadline as a list in JSON; an encoder takes three times as long."""
+    when = f"{id},null,null" if due is None else f"{id},{to_ms(due.at)},{due.rank}"
     if task is None:
-        return when
-    at = to_ms(task.scheduled_at)
-    rest = [task.kind, task.task_list, task.priority, at, task.started, task.lease, task.redeliveries]
-    return when + rest
+        return f"[{when}]"
+    lease = "null" if task.lease is None else _quoted(task.lease)
+    scheduled = f'"{task.kind}",{_quoted(task.task_list)},{task.priority},{to_ms(task.scheduled_at)}'
+    return f"[{when},{scheduled},{task.started},{lease},{task.redeliveries}]"
 
 
 def row_work(text: str | None, current: Callable[[], CachedRun]) -> _Work:
@@ -351,10 +356,10 @@ def derive(run: EngineRun, events: list[Event], work: Mapping[str, list[Any]]) -
         events: Its events.
         work: What does not follow from them, as in ``to_work``.
     """
-    last = run.state.last
-    if last is None:
+    if run.state.last is None:
         return {}, {}
-    entries = all_entries(run, last.at)
+    # Not by the time of the last event: a heartbeat may be later.
+    entries = all_entries(run)
     tasks = {entry.event_id: _owned(entry.task, events, entry.event_id) for entry in entries if entry.task}
     for id, lease, redeliveries in work.get("owners", ()):
         if id in tasks:

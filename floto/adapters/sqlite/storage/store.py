@@ -338,32 +338,29 @@ class SqliteStore(ReadStore):
         run_id = changes.run.execution.run_id
         staged, open_run = self._staged.get(run_id), self._open.get(run_id)
         self._undo.append((run_id, staged, open_run))
-        first = staged or self._stage(changes, open_run)
-        self._staged[run_id] = StagedRun(
-            first.entry,
-            changes.run,
-            (*first.events, *changes.events),
-            first.written,
-            first.size,
-            first.beats,
-            first.is_new,
-        )
+        self._staged[run_id] = after = self._stage(changes, staged, open_run)
         if changes.is_closed:
             self._open.drop(run_id)
         else:
-            before = open_run or OpenRun.started(first.entry.number, changes.run)
+            before = open_run or OpenRun.started(after.entry.number, changes.run)
             self._open.apply(changes, before, self._revision + 1)
         if self._at_once:
             self._written()
 
-    def _stage(self, changes: Changes, open_run: OpenRun | None) -> StagedRun:
-        """Return the row of a run that the transaction has not changed so far."""
-        if open_run is None:
-            self._last_number += 1
-            entry = CachedRun(self._last_number, 0, changes.run, [])
-            return StagedRun(entry, changes.run, beats=changes.run.heartbeats, is_new=True)
-        entry = self._current(open_run)
-        return StagedRun(entry, entry.run, beats=entry.run.heartbeats)
+    def _stage(self, changes: Changes, staged: StagedRun | None, open_run: OpenRun | None) -> StagedRun:
+        """Return a run after a step; ``staged`` is None if the transaction has not changed it so far."""
+        run, events = changes.run, changes.events
+        if staged is not None:
+            events = (*staged.events, *events)
+            return StagedRun(
+                staged.entry, run, events, staged.written, staged.size, staged.beats, staged.is_new
+            )
+        if open_run is not None:
+            entry = self._current(open_run)
+            return StagedRun(entry, run, events, beats=entry.run.heartbeats)
+        self._last_number += 1
+        entry = CachedRun(self._last_number, 0, run, [])
+        return StagedRun(entry, run, events, beats=run.heartbeats, is_new=True)
 
     def expire(self, run_id: str, at: datetime) -> None:
         """Set the time at which a closed run is deleted."""

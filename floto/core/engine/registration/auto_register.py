@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import lru_cache
 
 from attrs import evolve
 
@@ -95,5 +96,6 @@ def _usual(
     return default_activity(task_list) if isinstance(type_, ActivityType) else default_workflow(task_list)
 
 
+@lru_cache(maxsize=500)
 def _is_sound(type_: ActivityType | WorkflowType) -> bool:
     return isinstance(type_, ActivityType | WorkflowType) and not any(problems(type_, ""))

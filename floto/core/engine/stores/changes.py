@@ -93,17 +93,17 @@ def changes(before: EngineRun, outcome: StepOutcome, now: datetime) -> Changes:
     return Changes(after, outcome.events, tuple(entries), _beats(before, after, kept), dropped)
 
 
-def all_entries(run: EngineRun, now: datetime) -> list[ChangeEntry]:
-    """Return the tasks and deadlines of an open run by the clock ``now``."""
+def all_entries(run: EngineRun, now: datetime | None = None) -> list[ChangeEntry]:
+    """Return the tasks and deadlines of an open run by the clock, or by its events alone."""
     keys = dict.fromkeys(run.state.opened.values())
     return [_of_run(run, now), *_decision(run.state, now), *_items(run, keys, now)]
 
 
-def _of_run(run: EngineRun, now: datetime) -> ChangeEntry:
+def _of_run(run: EngineRun, now: datetime | None) -> ChangeEntry:
     return ChangeEntry(deadlines.RUN_EVENT, due=deadlines.of_run(run.state, now))
 
 
-def _items(run: EngineRun, keys: Iterable[Key], now: datetime) -> list[ChangeEntry]:
+def _items(run: EngineRun, keys: Iterable[Key], now: datetime | None) -> list[ChangeEntry]:
     """Return the tasks and deadlines of the open items of these keys."""
     entries = []
     for key in keys:
@@ -153,7 +153,7 @@ _ITEM_TASKS: Mapping[Kind, Callable[[Item], PollableTask | None]] = {
 }
 
 
-def _decision(state: State, now: datetime) -> list[ChangeEntry]:
+def _decision(state: State, now: datetime | None) -> list[ChangeEntry]:
     """Return the started decision task, or else the scheduled one; an empty list if there is none."""
     started, scheduled = state.decision_tasks.started, state.decision_tasks.scheduled
     if started is not None:

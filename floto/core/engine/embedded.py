@@ -1,0 +1,77 @@
+"""The embedded engine as a service: what it does in one commit takes several calls elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Protocol, runtime_checkable
+
+from attrs import frozen
+
+from floto.core.engine.run import ChangedKeys
+from floto.core.state.state import State
+from floto.core.swf.decisions import Decision
+from floto.core.swf.service import PolledActivityTask, PolledDecisionTask, ReportsActivities, Service
+
+
+@frozen
+class Decided:
+    """The decisions for a decision task, and a function to call when they are committed."""
+
+    decisions: Sequence[Decision]
+    keep: Callable[[], None]
+
+
+class DecidesAtOnce(Protocol):
+    """Decides in the transaction that claims a decision task."""
+
+    @property
+    def is_stopped(self) -> bool:
+        """True if no other task is to be claimed: the poll then returns None; read by any thread."""
+        ...
+
+    def decide(self, task: PolledDecisionTask, state: State, changed: ChangedKeys) -> Decided | None:
+        """Return the decisions for a task; None to leave it to the thread that polls.
+
+        The thread that commits calls this, and all others wait for it: it is quick, executes no code of users
+        and calls no service. An exception counts as None.
+
+        Args:
+            task: The task, with the whole history.
+            state: The state after this history, which the engine has.
+            changed: The keys of the items that changed lately.
+        """
+        ...
+
+    def decided(self, task: PolledDecisionTask) -> None:
+        """Called by the thread that polls, after the commit, with each task that was decided."""
+        ...
+
+
+@runtime_checkable
+class EmbeddedService(Service, Protocol):
+    """A service in this process, which can do in one commit what takes several calls elsewhere."""
+
+    def poll_and_decide(
+        self, task_list: str, identity: str, wait: float, decider: DecidesAtOnce
+    ) -> PolledDecisionTask | None:
+        """Poll for decision tasks and decide at once; return a task that is left to the caller, or None."""
+        ...
+
+    def report_and_poll(
+        self, report: Callable[[ReportsActivities, str], None], token: str, task_list: str, identity: str
+    ) -> PolledActivityTask | None:
+        """Report the outcome of an activity, and claim the next task of a task list if there is one."""
+        ...
+
+    def give_back(self, token: str) -> None:
+        """Let a claimed task be claimed again, with the same token."""
+        ...
+
+
+def embedded(service: Service) -> EmbeddedService | None:
+    """Return the service if its calls may be combined, else None.
+
+    A proxy that passes every attribute on is no embedded service: combined calls would bypass it.
+    """
+    is_proxy = not hasattr(type(service), "poll_and_decide")
+    return None if is_proxy or not isinstance(service, EmbeddedService) else service

@@ -1,0 +1,60 @@
+"""The tasks that polls return, made from the runs in which they are started."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from attrs import frozen
+
+from floto.core.engine.run import EngineRun
+from floto.core.engine.step_context import opening
+from floto.core.engine.tokens import Token
+from floto.core.state.state import State
+from floto.core.swf.events import Event
+from floto.core.swf.service import PolledActivityTask, PolledDecisionTask
+from floto.core.swf.shapes import WorkflowExecution
+
+
+@frozen
+class LambdaTask:
+    """A Lambda function that was claimed and is to be invoked."""
+
+    token: str
+    execution: WorkflowExecution
+    name: str
+    input: str | None = None
+
+
+def decision_task(state: State, token: Token, events: tuple[Event, ...]) -> PolledDecisionTask:
+    """Return a decision task with these events, in a state in which it is started or closed."""
+    return PolledDecisionTask(
+        token=str(token),
+        execution=state.execution,  # type: ignore[arg-type]  # the engine knows it of each run
+        workflow_type=state.start.workflow_type,
+        events=events,
+        started_event_id=token.started_event_id,
+        previous_started_event_id=state.decision_tasks.previous_started,
+    )
+
+
+def activity_task(run: EngineRun, token: Token) -> PolledActivityTask:
+    """Return an open activity task of a run."""
+    scheduled = _scheduled(run, token)
+    return PolledActivityTask(
+        token=str(token),
+        execution=run.execution,
+        activity_id=scheduled.activity_id,
+        activity_type=scheduled.activity_type,
+        started_event_id=token.started_event_id,
+        input=scheduled.input,
+    )
+
+
+def lambda_task(run: EngineRun, token: Token) -> LambdaTask:
+    """Return an open Lambda function of a run."""
+    scheduled = _scheduled(run, token)
+    return LambdaTask(str(token), run.execution, scheduled.name, scheduled.input)
+
+
+def _scheduled(run: EngineRun, token: Token) -> Any:
+    return opening(run.state.items[run.state.opened[token.scheduled_event_id]]).data

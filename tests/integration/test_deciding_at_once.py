@@ -1,0 +1,122 @@
+"""A decider in the process of the embedded engine: one fold of each event, one step for each decision."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import floto
+from floto.adapters.sqlite import SqliteService
+from floto.adapters.sqlite.storage.store import SqliteStore
+from floto.core.decide.progress import Progress
+from floto.core.engine import step_context
+from floto.core.engine.stores.changes import Changes
+from floto.core.state import fold
+from floto.core.swf import events as e
+from floto.core.swf.events import Event
+from tests.integration.test_sqlite_helpers import SOON, WORKFLOW
+
+TASKS = tuple(
+    floto.ActivityTask(name="act", version="1", id_=str(number), requires=[str(number - 1)] if number else [])
+    for number in range(3)
+)
+SPEC = floto.DeciderSpec(activity_tasks=TASKS, task_list="decide", default_activity_task_list="work")
+
+
+@contextmanager
+def deciding(service: SqliteService) -> Iterator[floto.Decider]:
+    """A decider in a thread of its own, until the run is closed or the block ends."""
+    decider = floto.Decider(SPEC, service=service, poll_seconds=0.2)
+    thread = threading.Thread(target=decider.run, daemon=True)
+    thread.start()
+    try:
+        yield decider
+    finally:
+        decider.stop()
+        thread.join(SOON)
+
+
+def start(service: SqliteService) -> str:
+    request = floto.StartRequest(workflow_id="wf", workflow_type=WORKFLOW, task_list="decide")
+    return service.start_workflow_execution(request)
+
+
+def work(service: SqliteService) -> None:
+    """Complete the next activity."""
+    task = service.poll_for_activity_task("work", "", SOON)
+    assert task is not None
+    service.respond_activity_task_completed(task.token, "1")
+
+
+def history(service: SqliteService, run_id: str) -> tuple[Event, ...]:
+    return service.history(floto.WorkflowExecution("wf", run_id))
+
+
+def test_each_event_is_folded_once_for_the_engine_and_its_decider(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folded: Counter[int] = Counter()
+    add = fold.add
+
+    def counting(draft: Any, event: Event) -> None:
+        folded[event.id] += 1
+        add(draft, event)
+
+    for module in (fold, step_context):
+        monkeypatch.setattr(module, "add", counting)
+    with SqliteService(tmp_path / "db") as service, deciding(service):
+        run_id = start(service)
+        for _ in TASKS:
+            work(service)
+        events = history(service, run_id)
+        while type(events[-1].data) is not e.WorkflowExecutionCompleted:
+            events = history(service, run_id)
+    assert folded == {event.id: 1 for event in events}
+
+
+def test_decision_task_is_started_and_completed_in_one_step(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps: list[list[type]] = []
+    save = SqliteStore.save
+
+    def recording(store: SqliteStore, changes: Changes) -> None:
+        steps.append([type(event.data) for event in changes.events])
+        save(store, changes)
+
+    monkeypatch.setattr(SqliteStore, "save", recording)
+    with SqliteService(tmp_path / "db") as service, deciding(service):
+        start(service)
+        work(service)
+        service.poll_for_activity_task("work", "", SOON)
+    decided = [e.DecisionTaskStarted, e.DecisionTaskCompleted, e.ActivityTaskScheduled]
+    assert steps == [
+        [e.WorkflowExecutionStarted, e.DecisionTaskScheduled],
+        decided,
+        [e.ActivityTaskStarted],
+        [e.ActivityTaskCompleted, e.DecisionTaskScheduled],
+        decided,
+        [e.ActivityTaskStarted],
+    ]
+
+
+def test_progress_is_that_of_the_history_where_another_process_works(tmp_path: Path) -> None:
+    """Another service on the file stands for the other process."""
+    with SqliteService(tmp_path / "db") as service, SqliteService(tmp_path / "db") as other:
+        with deciding(service) as decider:
+            run_id = start(service)
+            work(other)
+            work(other)
+            task = other.poll_for_activity_task("work", "", SOON)
+            assert task is not None
+        known: Progress = decider._cache._runs[run_id]  # noqa: SLF001 - it shows nowhere else
+        events = history(service, run_id)[: known.state.last_event_id]
+        execution = floto.WorkflowExecution("wf", run_id)
+        assert known == floto.begin(SPEC, floto.History(events, execution))
+        assert len(known.outcomes) == 2
