@@ -189,8 +189,8 @@ def _misfitting(draw: st.DrawFn) -> DeciderSpec:
     for number in range(draw(st.integers(2, 5))):
         before = [task.id_ for task in tasks]
         requires = draw(st.lists(st.sampled_from(before), max_size=2, unique=True)) if before else []
-        kind = draw(st.sampled_from([_activity, _activity, _signal_for]))
-        tasks.append(kind(number, requires=requires))
+        make = _signal_for if draw(st.integers(0, 2)) == 0 else _activity
+        tasks.append(make(number, requires=requires))
     double = {"tasks": CODEC.unstructure([_activity(0)])}
     after = draw(st.lists(st.sampled_from([task.id_ for task in tasks]), max_size=1))
     tasks.append(Generator(name="gen", version="v1", id_="g", input=double, requires=after))
@@ -237,8 +237,8 @@ def _activity(number: int, **given: Any) -> Task:
     return ActivityTask(version="v1", **given)
 
 
-def _signal_for(number: int, requires: list[str]) -> Task:
-    return Signal(id_=f"t{number}", signal_name=f"go {number}", requires=requires)
+def _signal_for(number: int, **given: Any) -> Task:
+    return Signal(id_=f"t{number}", signal_name=f"go {number}", **given)
 
 
 def _small(number: int) -> Task:

@@ -12,7 +12,7 @@ import floto
 from floto.core.decide import update as module
 from floto.core.decide.retrying import look_at
 from floto.core.spec.rules.task_rules import TaskOutcome
-from floto.core.swf.events import ActivityTaskCompleted, DecisionTaskStarted, Event
+from floto.core.swf.events import ActivityTaskCompleted, ActivityTaskScheduled, DecisionTaskStarted, Event
 from floto.testing import Faults, fails, simulate
 
 LENGTH = 200
@@ -119,8 +119,8 @@ def test_misuse_of_progress_raises_typed_errors(history: floto.History) -> None:
 
 def completed(history: floto.History) -> list[str]:
     """The ids of the activities in the order in which they completed."""
-    ends = [event.data for event in history if isinstance(event.data, ActivityTaskCompleted)]
-    return [history.events[end.scheduled_event_id - 1].data.activity_id for end in ends]
+    ids = {e.id: e.data.activity_id for e in history if isinstance(e.data, ActivityTaskScheduled)}
+    return [ids[e.data.scheduled_event_id] for e in history if isinstance(e.data, ActivityTaskCompleted)]
 
 
 def test_generator_that_failed_stays_failed_when_a_new_requirement_completes() -> None:
