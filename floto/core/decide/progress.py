@@ -153,7 +153,10 @@ class Progress:
 
     def waits_for_all(self, position: int) -> bool:
         """Return True if a task starts only when all that it requires is settled."""
-        return not (counts_results(self.plan.rules_at(position).join) or self.may_start_early(position))
+        rules = self.plan.rules
+        return not rules or not (
+            counts_results(self.plan.rules_at(position).join) or self.may_start_early(position)
+        )
 
     def may_start_early(self, position: int) -> bool:
         """Return True if a task requires tasks of a generator, of which only some must complete."""

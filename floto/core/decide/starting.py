@@ -131,11 +131,10 @@ def given_to(position: int, progress: Progress, given: Mapping[str, Any]) -> Giv
 
 def _ready_at(position: int, progress: Progress) -> datetime:
     """Return the time at which the last requirement of a task was settled of those that met its join."""
-    plan = progress.plan
-    is_early = not progress.waits_for_all(position)
-    required = progress.inputs_of(position) if is_early else plan.requires[position]
-    ends = map(progress.ended_at, required)
-    return max((at for at in ends if at is not None), default=progress.state.begun_at)
+    waits_for_all = progress.waits_for_all(position)
+    required = progress.plan.requires[position] if waits_for_all else progress.inputs_of(position)
+    ends = [at for each in required if (at := progress.ended_at(each)) is not None]
+    return max(ends) if ends else progress.state.begun_at
 
 
 def _earlier(task: Task, state: State) -> tuple[int, str]:
