@@ -320,13 +320,13 @@ class Engine:
             raise DeadlineError(due) from error
 
     def _claim_next(self, task_queue: TaskQueue, claim: Callable[[Ready], T | None]) -> T | None:
-        self.registration.need_domain(task_queue.domain)
         before = None
         while (ready := self._store.next_task(task_queue)) is not None and ready != before:
             claimed = claim(ready)
             if claimed is not None:
                 return claimed
             before = ready
+        self.registration.need_domain(task_queue.domain)
         return None
 
     def _claim(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import StrEnum
+from typing import NoReturn
 
 from attrs import frozen
 from rpds import HashTrieMap
@@ -163,8 +164,7 @@ class State:
     @property
     def start(self) -> WorkflowExecutionStarted:
         """The start of the run; raises ``HistoryError`` for an empty history."""
-        data: WorkflowExecutionStarted = self._event(self.started).data
-        return data
+        return (self.started or _missing()).data
 
     def is_open(self, key: Key) -> bool:
         """Return True if a key has an item whose latest attempt is open."""
@@ -179,23 +179,21 @@ class State:
     @property
     def begun_at(self) -> datetime:
         """The time at which the run started; raises ``HistoryError`` for an empty history."""
-        return self._event(self.started).at
+        return (self.started or _missing()).at
 
     @property
     def now(self) -> datetime:
         """The time of the last event; raises ``HistoryError`` for an empty history."""
-        return self._event(self.last).at
-
-    @staticmethod
-    def _event(event: Event | None) -> Event:
-        if event is None:
-            raise HistoryError(None, "the history is empty; it has no WorkflowExecutionStarted")
-        return event
+        return (self.last or _missing()).at
 
     @property
     def last_event_id(self) -> int:
         """The id of the last event; 0 for an empty history."""
         return 0 if self.last is None else self.last.id
+
+
+def _missing() -> NoReturn:
+    raise HistoryError(None, "the history is empty; it has no WorkflowExecutionStarted")
 
 
 EMPTY = State()

@@ -316,7 +316,7 @@ class ReadStore:
                 from_text(beats[0][0]),
                 entry.run.changed.after(keys, state.last_event_id),
             )
-            entry = self._grow(entry, grown, new, sum(map(weight, rows)), run.revision)
+            entry = self._grow(entry, grown, new, weight(rows), run.revision)
         return entry
 
     def _event_rows(self, number: int, after: int, end: int) -> list[tuple[int, int, str, str]]:

@@ -107,18 +107,21 @@ def reading(run_id: str) -> Iterator[None]:
         raise UnreadableRun(run_id, f"{type(error).__name__}: {error}") from error
 
 
-def weight(row: tuple[Any, ...]) -> int:
-    """Return the estimated bytes of an event in memory.
+def weight(rows: Iterable[_Row]) -> int:
+    """Return the estimated bytes of events in memory.
 
     Python stores a string with a character beyond Latin-1 in two bytes per character, and one with a
     character beyond the basic plane, which JSON escapes as a surrogate pair, in four.
 
     Args:
-        row: A row of an event, whose last column is the attributes as JSON in ASCII.
+        rows: Rows of events, whose last column is the attributes as JSON in ASCII.
     """
-    text: str = row[-1]
-    width = 1 if "\\u" not in text else 4 if "\\ud" in text else 2
-    return _EVENT_BYTES + width * len(text)
+    size = 0
+    for row in rows:
+        text: str = row[-1]
+        width = 1 if "\\u" not in text else 4 if "\\ud" in text else 2
+        size += _EVENT_BYTES + width * len(text)
+    return size
 
 
 @quick_init
@@ -195,7 +198,7 @@ def _written(staged: StagedRun, rows: Collection[_Row]) -> StagedRun:
         staged.run,
         staged.events,
         len(staged.events),
-        staged.size + sum(map(weight, rows)),
+        staged.size + weight(rows),
         staged.run.heartbeats,
         is_changed=False,
         expires_at=staged.expires_at,

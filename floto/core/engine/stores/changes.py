@@ -78,8 +78,8 @@ def changes(before: EngineRun, outcome: StepOutcome, now: datetime) -> Changes:
         return Changes(after, outcome.events)
     entries = [_of_run(after, now)] if old.started is None else []
     entries += _items(after, keys, now)
-    opened = [item.opened for item in map(old.items.get, keys) if item is not None and item.is_open]
-    ids = [event.id for event in opened if event is not None]
+    items = map(old.items.get, keys)
+    ids = [opening(item).id for item in items if item is not None and item.is_open]
     if new.decision_tasks is not old.decision_tasks:
         entries += _decision(new, now)
         ids += _decision_ids(old.decision_tasks)
