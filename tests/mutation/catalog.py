@@ -41,9 +41,11 @@ _CHECKS = frozenset(
     {
         "_compiled",
         "_is_field_of_not",
+        "_names",
         "_nodes",
         "_problem_on_data",
         "is_monotone",
+        "names_of",
         "node_types",
         "rules_text",
         "SiblingGroup.tolerated",

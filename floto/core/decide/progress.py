@@ -129,10 +129,11 @@ class Progress:
 
     def results_for(self, position: int) -> Iterator[tuple[str, Any]]:
         """Yield the results in the context of a ready task, each with the id of its task."""
+        tasks = self.plan.tasks
         for needed in self.inputs_of(position):
             result = self.result(needed)
             if result is not NO_RESULT:
-                yield self.plan.tasks[needed].id_, result
+                yield tasks[needed].id_, result
         if self.undone and position in self.undone:
             main, source = self.undone[position]
             yield main.plan.tasks[source].id_, main.result(source)

@@ -72,7 +72,8 @@ class Update:
             outcomes[position] = TaskOutcome.COMPLETED
             for dependent in plan.dependents[position]:
                 if len(plan.requires[dependent]) > 1:
-                    waiting[dependent] = self.left(dependent) - 1
+                    known = waiting[dependent] if dependent in waiting else before.waiting[dependent]
+                    waiting[dependent] = known - 1
                 if not waiting.get(dependent):
                     todo.append(dependent)
 
