@@ -6,7 +6,7 @@ import json
 import logging
 import os
 import traceback
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -135,7 +135,7 @@ def _encoded(found: RegisteredFunction, value: Any, codec: TaskCodec, payloads: 
     what = f"the result of activity {found.type.name!r} version {found.type.version!r}"
     if not found.generates:
         return reference.dumps(value, what, payloads)
-    if not isinstance(value, Iterable):
+    if isinstance(value, str | bytes | Mapping) or not isinstance(value, Iterable):
         msg = f"a generator must return a list of tasks, not {value!r:.80}"
         raise TypeError(msg)
     return reference.dumps([codec.unstructure(task) for task in value], what, payloads)
