@@ -70,8 +70,6 @@ def redrive_command(  # noqa: PLR0913 - click passes each option as an argument
     planned = plan() if found.service is None else _planned(plan, found.service, found.domain)
     if not as_json:
         print_rows(("task", "plan", "why"), planned.rows())
-    if planned.dropped:
-        say(visible(f"floto: {planned.dropped_text}"), err=True)
     obstacle = _obstacle(planned, found)
     if obstacle is not None and not dry_run:
         raise click.UsageError(obstacle)
@@ -109,7 +107,8 @@ def _obstacle(planned: Redrive, found: LoadedRun) -> str | None:
 
 def _plain(planned: Redrive, run_id: str | None) -> dict[str, Any]:
     plan = _plain_tasks(planned.plan)
-    return {"workflowId": planned.start.workflow_id, "runId": run_id, "plan": plan}
+    dropped = list(planned.dropped)
+    return {"workflowId": planned.start.workflow_id, "runId": run_id, "plan": plan, "dropped": dropped}
 
 
 def _plain_tasks(plan: Iterable[PlannedTask]) -> list[dict[str, Any]]:
