@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from operator import attrgetter
@@ -27,7 +26,7 @@ def check_event(value: object) -> None:
 
 def check_events(value: object) -> None:
     """Raise ``HistoryError`` if a value is not an iterable of events."""
-    if isinstance(value, str | os.PathLike):
+    if isinstance(value, str) or hasattr(value, "__fspath__"):
         raise HistoryError(
             None, f"give a list of events, or read a saved history with floto.History.load({shown(value)})"
         )
