@@ -109,7 +109,7 @@ class OneLine(logging.Filter):
                 record.msg, record.args = shown, ()
         if record.exc_info and record.exc_info[1] is not None:
             # logging.Formatter caches the traceback here; another handler may have set it.
-            text = record.exc_text or "".join(traceback.format_exception(record.exc_info[1]))
+            text = record.exc_text or "".join(traceback.format_exception(*record.exc_info))
             record.exc_text = _marked(text)
         if record.stack_info:
             record.stack_info = _marked(record.stack_info)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import os
 import sys
 import traceback
 from collections.abc import Callable
@@ -25,6 +26,8 @@ from floto.core.state.fold import fold
 from floto.core.swf.identifiers import shown
 
 T = TypeVar("T")
+#: Directory of floto's own files, with what separates it from those in it.
+_OWN_FILES = str(Path(__file__).parents[1]) + os.sep
 
 
 @define
@@ -207,10 +210,10 @@ def _guarded(source: str, load: Callable[[], T]) -> T:
 
 
 def _place(error: Exception) -> str:
-    # The first frames are those of this file and of importlib; a syntax error names its own file and line.
+    # Frames of floto and of importlib are not the user's; a syntax error names its own file and line.
     frames = [
         frame
         for frame in traceback.extract_tb(error.__traceback__)
-        if frame.filename != __file__ and "importlib" not in frame.filename
+        if not frame.filename.startswith(_OWN_FILES) and "importlib" not in frame.filename
     ]
     return f" ({frames[-1].filename}, line {frames[-1].lineno})" if frames else ""

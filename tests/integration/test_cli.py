@@ -115,6 +115,7 @@ def test_a_spec_in_json_and_input_from_a_file(tmp_path: Path) -> None:
         ),
         (("run", "flow:spec", "--activities", "nowhere.py"), "there is no such file"),
         (("run", "broken:spec"), "broken.py"),
+        (("check", "twofold.py:spec"), "twofold.py, line 2)"),
         (("run", "syntax:spec"), "SyntaxError"),
         ((*RUN, "--input", "{not json"), "not JSON"),
         ((*RUN, "--input", "@nowhere.json"), "No such file"),
@@ -129,6 +130,9 @@ def test_a_spec_in_json_and_input_from_a_file(tmp_path: Path) -> None:
 def test_usage_errors_print_one_line(tmp_path: Path, arguments: tuple[str, ...], said: str) -> None:
     (tmp_path / "broken.py").write_text("import floto\n\nspec = undefined\n")
     (tmp_path / "syntax.py").write_text("spec = (\n")
+    (tmp_path / "twofold.py").write_text(
+        "import floto\nfloto.activity(name='a', version='1')(lambda a, b: 1)\n"
+    )
     done = command(tmp_path, *arguments)
     assert done.returncode == 2, done.stderr
     assert said in done.stderr

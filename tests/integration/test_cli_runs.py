@@ -184,7 +184,10 @@ WRONG = [
     (("signal", "wednesdy", "s"), "there is 'wednesday'"),
     (("show", "wednesday", "--domain", "nowhere"), "floto register domain nowhere"),
     (("start", "--type", "nothing", "1"), "floto register workflow nothing 1"),
-    (("start", "--type", "flow", "1", "--workflow-id", "wednesday"), "WorkflowExecutionAlreadyStartedFault"),
+    (
+        ("start", "--type", "flow", "1", "--workflow-id", "wednesday"),
+        "workflow 'wednesday' has an open run; end that one first: floto terminate wednesday",
+    ),
     (("start", "--type", "flow", "1", "--input", "{"), "not JSON"),
     (
         ("start", "--type", "flow", "1", "--execution-timeout", "soon"),

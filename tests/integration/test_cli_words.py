@@ -200,6 +200,12 @@ def test_spec_that_did_not_decide_the_run_is_reported(runs: Shell, command: str)
     assert "what is shown of its tasks is by flow.py:other, and may be wrong" in said
 
 
+def test_show_without_a_spec_says_that_tasks_may_be_missing(runs: Shell) -> None:
+    note = "tasks that have not begun are not known: name the spec with --spec\n"
+    assert runs.here("show", "done")[1] == note
+    assert runs.here("show", "done", "--spec", "flow.py:spec")[1] == runs.here("show", "open")[1] == ""
+
+
 def test_graph_reports_a_spec_that_did_not_decide_the_run(runs: Shell) -> None:
     note = "the run was decided by another spec ("
     assert note not in runs.here("graph", "flow.py:spec", "--history", "done")[1]

@@ -187,7 +187,27 @@ def test_traceback_is_in_the_details_and_not_in_the_message(
     assert failure.traceback.rstrip().endswith("LookupError: at the bottom")
     assert "raise LookupError(msg)" in failure.traceback
     assert "hunter2" not in event.data.details
-    assert "floto/runtime" not in failure.traceback
+    assert "floto/" not in failure.traceback.partition("test_logging.py")[0]
+
+
+def test_traceback_of_an_activity_begins_with_its_own_frame(
+    service: SqliteService, activities: Activities, caplog: pytest.LogCaptureFixture
+) -> None:
+    @activities.activity(name="plain", version="1")
+    def plain() -> None:
+        raise LookupError
+
+    @activities.activity(name="later", version="1")
+    async def later() -> None:
+        raise LookupError
+
+    own = spec(*(task(name, on_error="continue") for name in ("plain", "later")))
+    floto.run(own, service=service, activities=activities, workflow_id="w")
+    told = [failure_of(event).traceback for event in failed_events(service, "w")]
+    logged = [record.exc_text or "" for record in caplog.records if record.name == "floto.activity"]
+    assert len(told) == len(logged) == 2
+    for text in (*told, *logged):
+        assert "test_logging.py" in text.splitlines()[1]
 
 
 def in_a_thread(work: Any) -> list[Any]:

@@ -122,6 +122,21 @@ def test_invalid_result_of_a_generator_fails_the_run(activities: Activities, ret
     assert list(raised.value.failures) == ["make"]
 
 
+@pytest.mark.parametrize("returned", ["part", b"part", {"id_": "part"}])
+def test_generator_that_returns_one_value_is_asked_for_a_list(activities: Activities, returned: Any) -> None:
+    activities.generator(name="make", version="1")(lambda: returned)
+    with pytest.raises(floto.WorkflowFailed) as raised:
+        run(spec(floto.Generator(id_="make", name="make", version="1")), activities=activities)
+    asked = f"TypeError: a generator must return a list of tasks, not {returned!r}"
+    assert raised.value.failures == {"make": asked}
+
+
+def test_run_that_times_out_names_its_execution_time_out(activities: Activities) -> None:
+    with pytest.raises(floto.WorkflowEnded) as raised:
+        run(spec(floto.Signal(id_="s", signal_name="s"), execution_timeout=1), activities=activities)
+    assert (raised.value.how, raised.value.details) == ("TIMED_OUT", "its execution time-out is 1 s")
+
+
 def test_children_on_other_task_lists_are_served(activities: Activities) -> None:
     inner = spec(task("echo", task_list="inner work"), task_list="inner decisions")
     child = floto.ChildWorkflow(

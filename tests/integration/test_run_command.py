@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pty
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -193,8 +194,17 @@ class Gone:
 
 
 def test_timeout_ends_the_wait_for_an_unresponsive_service(activities: Activities) -> None:
-    with pytest.raises(TimeoutError, match="workflow 'w'"):
+    with pytest.raises(TimeoutError, match="service did not respond, so it is not known if workflow 'w' is"):
         floto.run(spec(task("echo")), service=Gone(), activities=activities, workflow_id="w", timeout=0.5)
+
+
+def test_timeout_of_the_command_does_not_call_a_run_open_of_which_nothing_is_known(shell: Shell) -> None:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        nobody = f"http://127.0.0.1:{found.getsockname()[1]}"
+    said = shell(*RUN, "--service", nobody, "--timeout", "0.5", code=124).stderr
+    assert "timed out after 0.5 s: the service did not respond; to resume:" in said
+    assert "still open" not in said
 
 
 @pytest.mark.parametrize("timeout", [-1, float("nan")])

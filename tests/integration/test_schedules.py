@@ -233,7 +233,7 @@ def test_example_runs_for_a_first_try(shell: Shell) -> None:
     assert "often-20" in done.stderr
     assert "completed" in done.stderr
     assert "Hamburg: " in done.stderr
-    assert "to resume:\n  floto run" in done.stderr
+    assert "and the schedule is still open; to resume:\n  floto run" in done.stderr
 
 
 def test_run_of_a_schedule_ends_with_its_end_and_prints_its_counts(shell: Shell) -> None:

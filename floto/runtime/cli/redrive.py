@@ -24,7 +24,7 @@ from floto.runtime.cli.codes import DONE
 from floto.runtime.cli.options import json_option, payloads_option
 from floto.runtime.cli.output import print_rows, readable, say
 from floto.runtime.cli.source import LoadedRun, read_source, source_argument, spec_of_run
-from floto.runtime.cli.target import check, target, where_options
+from floto.runtime.cli.target import check, still_open, target, where_options
 from floto.runtime.connect import connect_loop
 from floto.runtime.loading import load_spec
 from floto.runtime.retrying import retry_read, retry_write
@@ -70,8 +70,6 @@ def redrive_command(  # noqa: PLR0913 - click passes each option as an argument
     planned = plan() if found.service is None else _planned(plan, found.service, found.domain)
     if not as_json:
         print_rows(("task", "plan", "why"), planned.rows())
-    if planned.dropped:
-        say(visible(f"floto: {planned.dropped_text}"), err=True)
     obstacle = _obstacle(planned, found)
     if obstacle is not None and not dry_run:
         raise click.UsageError(obstacle)
@@ -101,20 +99,16 @@ def _obstacle(planned: Redrive, found: LoadedRun) -> str | None:
     closed = found.state.closed
     if closed is None and found.service is not None and found.state.execution is not None:
         workflow_id = found.state.execution.workflow_id
-        return _still_open(workflow_id, found.service, found.domain)
+        return still_open(workflow_id, found.service, found.domain)
     if closed is not None and isinstance(closed.data, WorkflowExecutionCompleted) and not planned.again:
         return "the run completed, and no task would run again; name tasks to run again with --rerun TASK"
     return None
 
 
-def _still_open(workflow_id: str, url: str, domain: str) -> str:
-    end = shell_command("floto", "terminate", *where_options(url, domain), arguments=[workflow_id])
-    return f"workflow {workflow_id!r} has an open run; end that one first: {end}"
-
-
 def _plain(planned: Redrive, run_id: str | None) -> dict[str, Any]:
     plan = _plain_tasks(planned.plan)
-    return {"workflowId": planned.start.workflow_id, "runId": run_id, "plan": plan}
+    dropped = list(planned.dropped)
+    return {"workflowId": planned.start.workflow_id, "runId": run_id, "plan": plan, "dropped": dropped}
 
 
 def _plain_tasks(plan: Iterable[PlannedTask]) -> list[dict[str, Any]]:
@@ -150,7 +144,7 @@ def _start(  # noqa: PLR0913, PLR0917 - what the command was given
     except ServiceFault as fault:
         if fault.code != ALREADY_STARTED:
             raise
-        raise click.UsageError(_still_open(start.workflow_id, url, domain)) from fault
+        raise click.UsageError(still_open(start.workflow_id, url, domain)) from fault
     finally:
         service.close()
     kept = f"{len(planned.kept)} of {len(planned.plan)} tasks kept"

@@ -37,6 +37,7 @@ from floto.runtime.runs.live_table import shown
 from floto.runtime.runs.run import new_workflow_id, run
 from floto.runtime.runs.run_request import Listener
 from floto.runtime.runs.run_schedule import run_schedule
+from floto.runtime.runs.time_limit import Unreached
 from floto.runtime.start_lines import describe_types
 from floto.runtime.workers.activities import DEFAULT
 
@@ -120,8 +121,8 @@ def run_command(  # noqa: PLR0913, PLR0917 - click passes each option as an argu
         except KeyboardInterrupt:
             _say_how_to_go_on("interrupted", service, name)
             raise
-        except TimeoutError:
-            _say_how_to_go_on(f"timed out after {timeout:g} s, and the run is still open", service, name)
+        except TimeoutError as error:
+            _say_how_to_go_on(f"timed out after {timeout:g} s{_state_after(error, name)}", service, name)
             return TIMED_OUT
         except WorkflowError as error:
             say(f"floto: {error_text(error)}", err=True)
@@ -192,6 +193,12 @@ def _telling(tell: Callable[[str], None], show: Listener) -> Listener:
         seen = True
 
     return listener
+
+
+def _state_after(error: TimeoutError, workflow_id: str | None) -> str:
+    if isinstance(error, Unreached):
+        return ": the service did not respond"
+    return f", and the {'schedule' if workflow_id is None else 'run'} is still open"
 
 
 def _say_how_to_go_on(why: str, service: str, workflow_id: str | None) -> None:

@@ -29,7 +29,7 @@ from floto.runtime.cli.signal_cancel import run_command
 from floto.runtime.cli.source import read_run, spec_of_run
 from floto.runtime.cli.summary import Summary, left_decisions, summary
 from floto.runtime.cli.target import Target, target
-from floto.runtime.cli.why import say_line, waits
+from floto.runtime.cli.why import say_line, say_unknown_tasks, waits
 from floto.runtime.loading import load_spec
 
 #: Tasks of a closed run that are printed.
@@ -65,6 +65,8 @@ def show_command(run: str, *, spec: str | None, as_json: bool, payloads: Store |
             say_line(line)
     else:
         _print_tasks(list(explained.tasks.values()))
+    if known is None:
+        say_unknown_tasks(found)
     return DONE
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from floto.core.errors import UnknownResource
+from floto.core.errors import ServiceFault, UnknownResource
 from floto.core.payloads import payload
 from floto.core.spec.decider_spec import CODEC, DeciderSpec, run_settings
 from floto.core.swf.reserved_names import SPEC_KEY
@@ -20,11 +20,12 @@ from floto.runtime.cli.options import (
     timeout_option,
 )
 from floto.runtime.cli.output import readable, say
-from floto.runtime.cli.target import target
+from floto.runtime.cli.target import still_open, target
 from floto.runtime.connect import connect_loop
 from floto.runtime.loading import load_json, load_spec
 from floto.runtime.retrying import retry_read
 from floto.runtime.runs.needs import needs
+from floto.runtime.runs.redriving import ALREADY_STARTED
 from floto.runtime.runs.run import new_workflow_id
 from floto.runtime.runs.run_request import WORKFLOW_TYPE
 
@@ -66,6 +67,10 @@ def start_command(spec: str | None, kind: tuple[str, str] | None, **options: Any
             run_id = there.write("start_workflow_execution", **request)["runId"]
         except UnknownResource as fault:
             raise _explained(fault, request) from fault
+        except ServiceFault as fault:
+            if fault.code != ALREADY_STARTED:
+                raise
+            raise click.UsageError(still_open(workflow_id, there.url, there.domain)) from fault
     say(visible(f"started {workflow_id}"), err=True)
     say(readable({"workflowId": workflow_id, "runId": run_id}) if options["as_json"] else run_id)
     return DONE

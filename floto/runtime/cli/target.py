@@ -38,6 +38,12 @@ def where_options(service: str, domain: str) -> tuple[str, ...]:
     return found if domain == DEFAULT_DOMAIN else (*found, "--domain", domain)
 
 
+def still_open(workflow_id: str, url: str, domain: str) -> str:
+    """Return the usage error of a command that cannot start a run beside an open one."""
+    end = shell_command("floto", "terminate", *where_options(url, domain), arguments=[workflow_id])
+    return f"workflow {workflow_id!r} has an open run; end that one first: {end}"
+
+
 @define
 class UnknownDomain(FlotoError):
     """A domain that is not registered on a service."""

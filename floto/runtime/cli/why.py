@@ -70,9 +70,15 @@ def why_command(  # noqa: PLR0913 - click passes each option as an argument
     else:
         lines = waits(groups, found)
     _print(lines, most=None if shows_all or task else _LINES - 1)
-    if known is None and found.state.start.workflow_type not in OWN_DECIDERS:
-        say("tasks that have not begun are not known: name the spec with --spec", err=True)
+    if known is None:
+        say_unknown_tasks(found)
     return DONE
+
+
+def say_unknown_tasks(found: LoadedRun) -> None:
+    """Print that a run may have more tasks, unless it is one of floto's own, which have no spec."""
+    if found.state.start.workflow_type not in OWN_DECIDERS:
+        say("tasks that have not begun are not known: name the spec with --spec", err=True)
 
 
 def _head(found: LoadedRun, explained: Explanation) -> str:

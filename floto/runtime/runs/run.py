@@ -162,7 +162,7 @@ def _run(request: RunRequest, service: Service, deadline: TimeLimit) -> Any:
         except ServiceUnavailable:
             if not stop.is_set():
                 raise
-            raise deadline.error(_how_to_resume(request)) from None
+            raise deadline.unreached(request.workflow_id) from None
         loops = RunLoops(request, service, wake)
         try:
             follower = RunFollower(service, execution, stop)
@@ -177,14 +177,12 @@ def _run(request: RunRequest, service: Service, deadline: TimeLimit) -> Any:
         else:
             loops.finish()
     if end is None:
-        raise deadline.error(_how_to_resume(request))
+        raise deadline.error(_how_to_resume(request.workflow_id))
     return result_of_run(request, *end)
 
 
-def _how_to_resume(request: RunRequest) -> str:
-    return (
-        f"workflow {request.workflow_id!r} is still open: call run() with the same workflow_id to resume it"
-    )
+def _how_to_resume(workflow_id: str) -> str:
+    return f"workflow {workflow_id!r} is still open: call run() with the same workflow_id to resume it"
 
 
 def _find_or_start(request: RunRequest, service: Service, stop: StopFlag) -> tuple[WorkflowExecution, bool]:

@@ -52,8 +52,10 @@ def _results(request: RunRequest, state: State) -> dict[str, Any]:
 
 def _ended(request: RunRequest, state: State, data: Any) -> FlotoError:
     details = getattr(data, "details", None) or getattr(data, "reason", None) or ""
-    run = _execution(request, state)
-    return WorkflowEnded(run.workflow_id, run.run_id, CLOSING_EVENTS[type(data)].status, details)
+    status, run = CLOSING_EVENTS[type(data)].status, _execution(request, state)
+    if status is CloseStatus.TIMED_OUT and state.start.execution_start_to_close_timeout:
+        details = f"its execution time-out is {state.start.execution_start_to_close_timeout} s"
+    return WorkflowEnded(run.workflow_id, run.run_id, status, details)
 
 
 def _execution(request: RunRequest, state: State) -> WorkflowExecution:

@@ -11,6 +11,10 @@ from collections.abc import Iterator
 from floto.runtime.shutdown import StopFlag, stop_on_signals
 
 
+class Unreached(TimeoutError):
+    """The service did not respond before the deadline of a run."""
+
+
 class TimeLimit:
     """The deadline of a run: sets the ``stop`` flag, which ends every wait, at its time or at a signal."""
 
@@ -50,6 +54,13 @@ class TimeLimit:
     def is_over(self) -> bool:
         """Return True if the flag was set by the deadline, not by a signal."""
         return self.stop.is_set() and not self._interrupted
+
+    def unreached(self, workflow_id: str) -> BaseException:
+        """Return the error of a run that was stopped before the service had responded."""
+        msg = (
+            f"timed out: the service did not respond, so it is not known if workflow {workflow_id!r} is open"
+        )
+        return Unreached(msg) if self.is_over else KeyboardInterrupt()
 
     def error(self, message: str) -> BaseException:
         """Return the error of a stopped run: ``TimeoutError`` with a message, or ``KeyboardInterrupt``."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import traceback
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -39,8 +40,8 @@ log = logging.getLogger("floto.activity")
 _TRACEBACK_LIMIT = 8_000
 #: A traceback with less room than this, in characters, is omitted.
 _LEAST_TRACEBACK = 200
-#: Directory of floto's own frames, with which every traceback of an activity begins.
-_OWN_FILES = str(Path(__file__).parents[1])
+#: Directories of the frames with which the traceback of an activity begins: floto's own, and asyncio's.
+_OTHER_FILES = (str(Path(__file__).parents[2]) + os.sep, str(Path(os.__file__).parent / "asyncio") + os.sep)
 #: Characters of the details of a task that is given back; they are in the history once for each time.
 _GIVEN_BACK_LIMIT = 500
 
@@ -134,7 +135,7 @@ def _encoded(found: RegisteredFunction, value: Any, codec: TaskCodec, payloads: 
     what = f"the result of activity {found.type.name!r} version {found.type.version!r}"
     if not found.generates:
         return reference.dumps(value, what, payloads)
-    if not isinstance(value, Iterable):
+    if isinstance(value, str | bytes | Mapping) or not isinstance(value, Iterable):
         msg = f"a generator must return a list of tasks, not {value!r:.80}"
         raise TypeError(msg)
     return reference.dumps([codec.unstructure(task) for task in value], what, payloads)
@@ -168,7 +169,8 @@ def _raised(current: RunningActivity, error: BaseException) -> Outcome:
     if isinstance(error, Canceled) and current.cancel_requested:
         log.info("activity %s stopped: %s", current.id, message)
         return Stopped(message or None)
-    log.warning("activity %s failed", current.id, exc_info=error)
+    frames = _frames_of_activity(error.__traceback__) or error.__traceback__
+    log.warning("activity %s failed", current.id, exc_info=(type(error), error, frames))
     room = payload.LIMIT - len(message) - max(spare, len(TRACEBACK))
     details = joined_details(message, _traceback(error, room), checkpoint)
     return Failed(shorten_middle(type(error).__name__, REASON_LIMIT), details)
@@ -202,7 +204,7 @@ def _last_lines(text: str, limit: int) -> str:
 
 
 def _frames_of_activity(frames: TracebackType | None) -> TracebackType | None:
-    while frames is not None and frames.tb_frame.f_code.co_filename.startswith(_OWN_FILES):
+    while frames is not None and frames.tb_frame.f_code.co_filename.startswith(_OTHER_FILES):
         frames = frames.tb_next
     return frames
 

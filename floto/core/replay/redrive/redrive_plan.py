@@ -83,8 +83,12 @@ class Redrive:
         return tuple(task.task_id for task in self.plan if task.action is PlannedAction.RUN)
 
     def rows(self) -> Iterator[tuple[str, str, str]]:
-        """Yield a task, what is done with it, and why; tasks in a child follow the child, indented."""
-        return _rows(self.plan)
+        """Yield a task, what is done with it, and why; tasks in a child follow the child, indented.
+
+        Last come the tasks of ``dropped``.
+        """
+        yield from _rows(self.plan)
+        yield from ((id_, "drop", "completed before, but is not in this spec") for id_ in self.dropped)
 
 
 def _rows(plan: Iterable[PlannedTask], indent: str = "") -> Iterator[tuple[str, str, str]]:
