@@ -6,7 +6,7 @@ changed. Both run the same function over different tasks, and their results are 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from hashlib import sha1
 from types import MappingProxyType
@@ -123,20 +123,21 @@ class Progress:
             PayloadsUnavailable: while the store cannot be reached.
         """
         context = {**workflow_context(self.state, self.codec), **self.given}
-        for id_, result in self.results_for(position):
+        for id_, result in self.results_for(position).items():
             context[id_] = read_result(result, f"the result of task {id_!r}", self.codec.payloads)
         return context
 
-    def results_for(self, position: int) -> Iterator[tuple[str, Any]]:
-        """Yield the results in the context of a ready task, each with the id of its task."""
-        tasks = self.plan.tasks
+    def results_for(self, position: int) -> dict[str, Any]:
+        """Return the results in the context of a ready task, by the ids of their tasks."""
+        tasks, found = self.plan.tasks, {}
         for needed in self.inputs_of(position):
             result = self.result(needed)
             if result is not NO_RESULT:
-                yield tasks[needed].id_, result
+                found[tasks[needed].id_] = result
         if self.undone and position in self.undone:
             main, source = self.undone[position]
-            yield main.plan.tasks[source].id_, main.result(source)
+            found[main.plan.tasks[source].id_] = main.result(source)
+        return found
 
     def inputs_of(self, position: int) -> Sequence[int]:
         """Return the requirements whose results are in the context of a ready task."""

@@ -117,7 +117,7 @@ def given_to(position: int, progress: Progress, given: Mapping[str, Any]) -> Giv
         given: The entries that the context of every task has.
     """
     state, spec = progress.state, progress.spec
-    context = {**given, **dict(progress.results_for(position))}
+    context = {**given, **progress.results_for(position)}
     return Given(
         context=context,
         execution=state.execution,

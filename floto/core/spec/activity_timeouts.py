@@ -10,7 +10,7 @@ decider does not know them. In a run that a schedule started, the time for which
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -47,7 +47,7 @@ def with_timeouts(
     *,
     attempt: int = 1,
     checkpoint: str = "",
-    tags: Iterable[str] = (),
+    tags: Sequence[str] = (),
 ) -> Decision | None:
     """Return a decision with its time-outs, attempt and checkpoint in its input, if it schedules an activity.
 
@@ -70,8 +70,9 @@ def with_timeouts(
     known: dict[str, int | str] = {
         name: seconds for name, value in given.items() if (seconds := _seconds(value)) is not None
     }
-    times = [tag.removeprefix(SCHEDULED_TAG) for tag in tags if tag.startswith(SCHEDULED_TAG)]
-    known |= {_SCHEDULED_FOR: times[0]} if times else {}
+    if tags:
+        times = [tag.removeprefix(SCHEDULED_TAG) for tag in tags if tag.startswith(SCHEDULED_TAG)]
+        known |= {_SCHEDULED_FOR: times[0]} if times else {}
     added = {**known, _ATTEMPT: attempt} if attempt > 1 else {**known}
     if checkpoint:
         added[_CHECKPOINT] = checkpoint
