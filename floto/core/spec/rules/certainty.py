@@ -16,7 +16,8 @@ from graphlib import TopologicalSorter
 from attrs import frozen
 
 from floto.core.errors import SpecError
-from floto.core.spec.rules.conditions import holds, node_types
+from floto.core.spec.rules.conditions import holds
+from floto.core.spec.rules.expressions import node_types
 from floto.core.spec.rules.joins import AtLeast, JoinVerdict, Tally, counts_results, is_monotone, verdict
 from floto.core.spec.rules.sibling_limits import sibling_limits_of
 from floto.core.spec.rules.task_rules import TaskOutcome, rules_of

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from floto.core.spec.decider_spec import DeciderSpec
-from floto.core.spec.rules.conditions import names_of
+from floto.core.spec.rules.expressions import names_of
 from floto.core.spec.rules.task_rules import rules_of, undo_of
 from floto.core.spec.tasks import Task, expands
 

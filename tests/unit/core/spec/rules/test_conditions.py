@@ -8,7 +8,8 @@ import pytest
 
 from floto import SpecError
 from floto.core.frozen import frozen
-from floto.core.spec.rules.conditions import condition_problems, holds, names_of
+from floto.core.spec.rules.conditions import condition_problems, holds
+from floto.core.spec.rules.expressions import names_of
 
 
 @pytest.mark.parametrize("value", [None, False, "", [], {}])
