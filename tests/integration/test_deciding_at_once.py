@@ -19,13 +19,12 @@ import floto
 from floto.adapters.sqlite import SqliteService
 from floto.adapters.sqlite.batches import Batches
 from floto.adapters.sqlite.storage.store import SqliteStore
-from floto.core.decide.progress import Progress
+from floto.core.decide.progress import Progress, begin
 from floto.core.engine import step_context
 from floto.core.engine.stores.changes import Changes
 from floto.core.state import fold
 from floto.core.swf import events as e
 from floto.core.swf.events import Event
-from floto.runtime.deciders import decider
 from tests.integration.test_sqlite_helpers import SOON, WORKFLOW
 
 TASKS = tuple(
@@ -172,13 +171,12 @@ def test_no_commit_waits_for_the_retry_strategy_of_a_user(tmp_path: Path) -> Non
 
 def test_no_commit_waits_for_a_large_spec(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     begun: list[bool] = []
-    begin = decider.begin
 
     def recording(*given: Any) -> Progress:
         begun.append(any(frame.f_code is Batches.execute.__code__ for frame in frames()))
         return begin(*given)
 
-    monkeypatch.setattr(decider, "begin", recording)
+    monkeypatch.setattr("floto.runtime.deciders.decider.begin", recording)
     tasks = [floto.ActivityTask(name="act", version="1", id_=str(number)) for number in range(501)]
     spec = evolve(SPEC, activity_tasks=tasks)
     with SqliteService(tmp_path / "db") as service, deciding(service, spec):

@@ -14,6 +14,7 @@ from floto.core.replay.redrive.redrive import redrive
 from floto.core.replay.redrive.redrive_plan import PlannedTask, Redrive
 from floto.core.spec.decider_spec import CODEC, DeciderSpec
 from floto.core.spec.task_lists import own_list
+from floto.core.state.redriven import unsent_of
 from floto.core.swf import wire
 from floto.core.swf.events import WorkflowExecutionCompleted
 from floto.core.swf.floto_defaults import DEFAULT_DOMAIN
@@ -23,7 +24,7 @@ from floto.core.visible import shell_command, visible
 from floto.runtime.cli.codes import DONE
 from floto.runtime.cli.options import json_option, payloads_option
 from floto.runtime.cli.output import print_rows, readable, say
-from floto.runtime.cli.source import LoadedRun, read_source, source_argument, spec_of_run
+from floto.runtime.cli.source import LoadedRun, read_run, read_source, source_argument, spec_of_run
 from floto.runtime.cli.target import check, target, where_options
 from floto.runtime.connect import connect_loop
 from floto.runtime.loading import load_spec
@@ -60,7 +61,7 @@ def redrive_command(  # noqa: PLR0913 - click passes each option as an argument
     one that runs again. A child that runs again goes on from what completed in it; for that, its history is
     read from the service.
     """
-    found = read_source(source, asks_live=False, **where)
+    found = _read(source, where)
     codec = CODEC.with_payloads(payloads)
     known = load_spec(spec) if spec else spec_of_run(None, found, codec)
     if known is None:
@@ -83,6 +84,17 @@ def redrive_command(  # noqa: PLR0913 - click passes each option as an argument
     elif run_id is not None:
         say(run_id)
     return DONE
+
+
+def _read(source: str, where: dict[str, Any]) -> LoadedRun:
+    """Read the run to redrive: in place of one that waits for parts of what it keeps, the run before it."""
+    found = read_source(source, asks_live=False, **where)
+    while (before := unsent_of(found.state)) and found.service is not None and found.state.execution:
+        workflow_id = found.state.execution.workflow_id
+        found = read_run(
+            workflow_id, service=found.service, domain=found.domain, run_id=before, asks_live=False
+        )
+    return found
 
 
 def _planned(plan: Callable[..., Redrive], url: str, domain: str) -> Redrive:
