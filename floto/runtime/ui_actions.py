@@ -102,11 +102,12 @@ def planned(on: Acted, act: Act) -> tuple[Redrive, DeciderSpec]:
     def read(run: WorkflowExecution) -> History:
         return History(on.history(act.domain, run), run)
 
-    history = last_complete(read(WorkflowExecution(act.workflow_id, act.run_id)), read)
-    spec = on.spec_of(history)
+    last = read(WorkflowExecution(act.workflow_id, act.run_id))
+    spec = on.spec_of(last)
     if spec is None:
         problem = "the run carries no spec; name it with --spec, here or with floto redrive"
         raise ActionRefused(problem)
+    history = last_complete(last, read)
     plan = partial(redrive, spec, history, rerun=act.values.get("rerun", "").split(), codec=CODEC)
     return with_children(lambda children: plan(children=children), read), spec
 

@@ -466,6 +466,22 @@ def test_command_finishes_the_redrive_that_was_killed_between_its_parts(
     assert parts_run(tmp_path) == 3
 
 
+def test_page_plans_to_keep_what_the_run_before_one_without_its_parts_had(
+    service: SqliteService, tmp_path: Path
+) -> None:
+    begun_redrive(service, tmp_path)
+    service.terminate_workflow_execution("w")
+    last = service.latest_execution("w")
+    assert last is not None
+    (tmp_path / "flow.json").write_text(apart(version="2").to_json())
+    query = urlencode({"workflow_id": "w", "run_id": last.execution.run_id, "preview": "1"})
+    with ui(service.url, "--spec", "flow.json", cwd=tmp_path) as page:
+        status, _, text = ask(page, "GET", f"/actions/redrive?{query}", accept="text/html")
+    assert status == 200
+    shown = re.findall(r"<tr><td>(.*?)</td><td>(.*?)</td>", text)
+    assert [task for task, action in shown if action == "keep"] == ["part0", "part1", "part2", "after"]
+
+
 def test_redrive_by_another_plan_adds_no_parts_to_a_run(service: SqliteService, tmp_path: Path) -> None:
     given = begun_redrive(service, tmp_path)
     other = apart(version="2")

@@ -61,12 +61,13 @@ def redrive_command(  # noqa: PLR0913 - click passes each option as an argument
     one that runs again. A child that runs again goes on from what completed in it; for that, its history is
     read from the service.
     """
-    found = _read(source, where)
+    found = read_source(source, asks_live=False, **where)
     codec = CODEC.with_payloads(payloads)
     known = load_spec(spec) if spec else spec_of_run(None, found, codec)
     if known is None:
         msg = "the run carries no spec; name that of the new run with --spec"
         raise click.UsageError(msg)
+    found = _complete(found)
     plan = partial(redrive, known, found.saved.history, rerun=rerun, workflow_id=workflow_id, codec=codec)
     planned = plan() if found.service is None else _planned(plan, found.service, found.domain)
     if not as_json:
@@ -86,9 +87,8 @@ def redrive_command(  # noqa: PLR0913 - click passes each option as an argument
     return DONE
 
 
-def _read(source: str, where: dict[str, Any]) -> LoadedRun:
-    """Read the run to redrive: in place of one that waits for parts of what it keeps, the run before it."""
-    found = read_source(source, asks_live=False, **where)
+def _complete(found: LoadedRun) -> LoadedRun:
+    """Return the run to redrive: in place of one that waits for parts of what it keeps, the run before it."""
     while (before := unsent_of(found.state)) and found.service is not None and found.state.execution:
         workflow_id = found.state.execution.workflow_id
         found = read_run(

@@ -70,7 +70,7 @@ class ProgressCache:
             task: The decision task, with the whole history.
             state: The state after this history.
             changed: The keys of the items that changed lately.
-            most: Maximum number of events to fold.
+            most: Maximum number of events to fold, and of a run that is examined as a whole.
             may_follow: Returns True for a spec, and a plan of it, that may be executed.
 
         Returns:
@@ -88,7 +88,7 @@ class ProgressCache:
                 current = self._continued(known, task)
         if current is not None and self._is_current(current):
             return current
-        if current is None and len(task.events) > most:
+        if len(task.events) > most:
             return None
         spec = self._choose(state)
         return self._begin(spec, state) if may_follow(spec) else None
