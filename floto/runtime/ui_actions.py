@@ -23,7 +23,7 @@ from floto.runtime.cli.target import Target
 from floto.runtime.connect import domain_of
 from floto.runtime.retrying import retry_read, retry_write
 from floto.runtime.runs.needs import needs
-from floto.runtime.runs.redriving import start_redriven, with_children
+from floto.runtime.runs.redriving import last_complete, start_redriven, with_children
 from floto.runtime.runs.run import new_workflow_id
 from floto.runtime.schedules import ScheduleError, find
 
@@ -98,17 +98,17 @@ def _terminate(on: Acted, act: Act) -> tuple[str, str]:
 
 def planned(on: Acted, act: Act) -> tuple[Redrive, DeciderSpec]:
     """Return the plan of a redrive and its spec. Raises ``ActionRefused`` if the spec is not known."""
-    run = WorkflowExecution(act.workflow_id, act.run_id)
-    history = History(on.history(act.domain, run), run)
-    spec = on.spec_of(history)
+
+    def read(run: WorkflowExecution) -> History:
+        return History(on.history(act.domain, run), run)
+
+    last = read(WorkflowExecution(act.workflow_id, act.run_id))
+    spec = on.spec_of(last)
     if spec is None:
         problem = "the run carries no spec; name it with --spec, here or with floto redrive"
         raise ActionRefused(problem)
+    history = last_complete(last, read)
     plan = partial(redrive, spec, history, rerun=act.values.get("rerun", "").split(), codec=CODEC)
-
-    def read(child: WorkflowExecution) -> History:
-        return History(on.history(act.domain, child), child)
-
     return with_children(lambda children: plan(children=children), read), spec
 
 

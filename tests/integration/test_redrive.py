@@ -5,7 +5,9 @@ from __future__ import annotations
 import html
 import json
 import logging
+import os
 import re
+import signal
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -25,9 +27,11 @@ from floto.core.state.redriven import awaits_parts
 from floto.core.swf.reserved_names import REDRIVE_KEY
 from floto.payloads import DirectoryStore
 from floto.runtime.runs.redriving import start_redriven
+from floto.runtime.runs.run_request import WrongWorkflow
 from floto.runtime.workers.activities import Activities
 from tests.integration.browser import ask, ui
 from tests.integration.commands import Shell
+from tests.kills import forked
 
 COUNTED = """
 import floto
@@ -401,6 +405,112 @@ def test_interrupted_redrive_is_finished_by_the_same_call(service: SqliteService
     other = floto.redrive(spec, old, rerun=["part1"])
     with pytest.raises(ServiceFault, match="AlreadyStarted"):
         start_redriven(other, service, None, call, call)
+
+
+def begun_redrive(service: SqliteService, tmp_path: Path) -> dict[str, Any]:
+    """Redrive a run in a process that is killed when it has sent the first of several parts."""
+    given: dict[str, Any] = {"service": service, "workflow_id": "w", "activities": large(tmp_path, 30_000)}
+    given["activities"].activity(name="sum", version="2")(lambda: None)
+    with pytest.raises(floto.WorkflowFailed):
+        floto.run(apart(), **given)
+
+    def redrive() -> None:
+        with SqliteService(tmp_path / "swf.db") as own:
+            floto.run(apart(version="2"), redrive=True, **{**given, "service": Mortal(own)})
+
+    child = forked(redrive)
+    assert os.waitpid(child, 0)[1] == signal.SIGKILL
+    last = service.latest_execution("w")
+    assert last is not None
+    assert awaits_parts(floto.fold(service.history(last.execution)))
+    return given
+
+
+class Mortal(Interrupted):
+    """A service whose process is killed before the second signal."""
+
+    def signal_workflow_execution(self, *given: Any) -> None:
+        self.signals += 1
+        if self.signals == 2:
+            os.kill(os.getpid(), signal.SIGKILL)
+        self._service.signal_workflow_execution(*given)
+
+
+@pytest.mark.parametrize("redrive", [True, False])
+def test_redrive_that_was_killed_between_its_parts_is_finished_by_the_next_run(
+    service: SqliteService, tmp_path: Path, *, redrive: bool
+) -> None:
+    given = begun_redrive(service, tmp_path)
+    assert floto.run(apart(version="2"), redrive=redrive, timeout=10, **given) == {"sum": None}
+    assert parts_run(tmp_path) == 3
+
+
+def test_redrive_of_a_run_that_did_not_get_its_parts_keeps_what_the_run_before_it_had(
+    service: SqliteService, tmp_path: Path
+) -> None:
+    given = begun_redrive(service, tmp_path)
+    service.terminate_workflow_execution("w")
+    assert floto.run(apart(version="2"), redrive=True, timeout=10, **given) == {"sum": None}
+    assert parts_run(tmp_path) == 3
+
+
+def test_command_finishes_the_redrive_that_was_killed_between_its_parts(
+    service: SqliteService, shell: Shell, tmp_path: Path
+) -> None:
+    given = begun_redrive(service, tmp_path)
+    spec = apart(version="2")
+    (shell.cwd / "flow.json").write_text(spec.to_json())
+    begun = service.latest_execution("w")
+    assert begun is not None
+    where = ("--spec", "flow.json", "--service", service.url)
+    assert shell("redrive", "w", *where).stdout.splitlines()[-1] == begun.execution.run_id
+    assert floto.run(spec, timeout=10, **given) == {"sum": None}
+    assert parts_run(tmp_path) == 3
+
+
+def test_page_plans_to_keep_what_the_run_before_one_without_its_parts_had(
+    service: SqliteService, tmp_path: Path
+) -> None:
+    begun_redrive(service, tmp_path)
+    service.terminate_workflow_execution("w")
+    last = service.latest_execution("w")
+    assert last is not None
+    (tmp_path / "flow.json").write_text(apart(version="2").to_json())
+    query = urlencode({"workflow_id": "w", "run_id": last.execution.run_id, "preview": "1"})
+    with ui(service.url, "--spec", "flow.json", cwd=tmp_path) as page:
+        status, _, text = ask(page, "GET", f"/actions/redrive?{query}", accept="text/html")
+    assert status == 200
+    shown = re.findall(r"<tr><td>(.*?)</td><td>(.*?)</td>", text)
+    assert [task for task, action in shown if action == "keep"] == ["part0", "part1", "part2", "after"]
+
+
+def test_redrive_by_another_plan_adds_no_parts_to_a_run(service: SqliteService, tmp_path: Path) -> None:
+    given = begun_redrive(service, tmp_path)
+    other = apart(version="2")
+    changed = floto.DeciderSpec.from_json(other.to_json().replace('"input": 0', '"input": 5'))
+    assert changed != other
+    with pytest.raises(WrongWorkflow, match="another redrive of workflow 'w', with another plan"):
+        floto.run(changed, redrive=True, take_over=True, timeout=10, **given)
+
+
+class ClosedMeanwhile(Interrupted):
+    """A service on which another process closes the run before the second signal."""
+
+    def signal_workflow_execution(self, *given: Any) -> None:
+        self.signals += 1
+        if self.signals == 2:
+            self._service.terminate_workflow_execution("w")
+        self._service.signal_workflow_execution(*given)
+
+
+def test_parts_for_a_run_that_is_closed_meanwhile_are_no_error(
+    service: SqliteService, tmp_path: Path
+) -> None:
+    given = begun_redrive(service, tmp_path)
+    with pytest.raises(floto.WorkflowEnded, match="TERMINATED"):
+        floto.run(
+            apart(version="2"), redrive=True, timeout=10, **{**given, "service": ClosedMeanwhile(service)}
+        )
 
 
 def test_redrive_on_moto(

@@ -33,10 +33,10 @@ class Stage:
         self._spec = spec
         self._later: dict[WorkflowExecution, History] = {}
         self.reads = 0
-        self.memories = [ProgressCache(size, self._read, self._begin) for _ in range(deciders)]
+        self.memories = [ProgressCache(size, self._read, self._choose, _begin) for _ in range(deciders)]
 
-    def _begin(self, state: State) -> Progress:
-        return begin(spec_of(state.start.input) or self._spec, state, CODEC)
+    def _choose(self, state: State) -> DeciderSpec:
+        return spec_of(state.start.input) or self._spec
 
     def _read(self, execution: WorkflowExecution, after: int, until: int) -> Sequence[Event]:
         self.reads += 1
@@ -55,7 +55,12 @@ class Stage:
         before = fold(history.events[:since], evolve(EMPTY, execution=history.execution))
         state, keys = trace(history.events[since:], before)
         changed = ChangedKeys(since, tuple(keys))
-        return self.memories[0].look_ahead(task_of(step, history.events), state, changed, 10_000)
+        task = task_of(step, history.events)
+        return self.memories[0].look_ahead(task, state, changed, 10_000, lambda _tasks: True)
+
+
+def _begin(spec: DeciderSpec, state: State) -> Progress:
+    return begin(spec, state, CODEC)
 
 
 def task_of(step: Step, part: Sequence[Event]) -> PolledDecisionTask:
@@ -141,7 +146,7 @@ def test_single_decider_never_reads_a_history(run: Simulation) -> None:
 
 def test_events_after_an_unfillable_gap_are_refused() -> None:
     step = simulate(DeciderSpec(task_list="decide", activity_tasks=[])).steps[0]
-    memory = ProgressCache(1, lambda *_: (), lambda state: begin(step.spec, state, CODEC))
+    memory = ProgressCache(1, lambda *_: (), lambda _state: step.spec, _begin)
     task = task_of(step, step.history.events[1:])
     with pytest.raises(HistoryError, match="follows event 0"):
         memory.follow(task)

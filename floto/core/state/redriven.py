@@ -173,6 +173,12 @@ def awaits_parts(state: State) -> bool:
     return state.is_open(PARTS_KEY)
 
 
+def unsent_of(state: State) -> str | None:
+    """Return the run id before a run that got only some parts of what it keeps; None if it has all."""
+    record = _record_of(state.start) if awaits_parts(state) else None
+    return None if record is None else record["run"]
+
+
 def _texts(signals: Iterable[Event]) -> dict[int, str]:
     values = [_loaded(signal.data.input) for signal in signals]
     return {

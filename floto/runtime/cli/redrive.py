@@ -14,6 +14,7 @@ from floto.core.replay.redrive.redrive import redrive
 from floto.core.replay.redrive.redrive_plan import PlannedTask, Redrive
 from floto.core.spec.decider_spec import CODEC, DeciderSpec
 from floto.core.spec.task_lists import own_list
+from floto.core.state.redriven import unsent_of
 from floto.core.swf import wire
 from floto.core.swf.events import WorkflowExecutionCompleted
 from floto.core.swf.floto_defaults import DEFAULT_DOMAIN
@@ -23,7 +24,7 @@ from floto.core.visible import shell_command, visible
 from floto.runtime.cli.codes import DONE
 from floto.runtime.cli.options import json_option, payloads_option
 from floto.runtime.cli.output import print_rows, readable, say
-from floto.runtime.cli.source import LoadedRun, read_source, source_argument, spec_of_run
+from floto.runtime.cli.source import LoadedRun, read_run, read_source, source_argument, spec_of_run
 from floto.runtime.cli.target import check, still_open, target, where_options
 from floto.runtime.connect import connect_loop
 from floto.runtime.loading import load_spec
@@ -66,6 +67,7 @@ def redrive_command(  # noqa: PLR0913 - click passes each option as an argument
     if known is None:
         msg = "the run carries no spec; name that of the new run with --spec"
         raise click.UsageError(msg)
+    found = _complete(found)
     plan = partial(redrive, known, found.saved.history, rerun=rerun, workflow_id=workflow_id, codec=codec)
     planned = plan() if found.service is None else _planned(plan, found.service, found.domain)
     if not as_json:
@@ -81,6 +83,16 @@ def redrive_command(  # noqa: PLR0913 - click passes each option as an argument
     elif run_id is not None:
         say(run_id)
     return DONE
+
+
+def _complete(found: LoadedRun) -> LoadedRun:
+    """Return the run to redrive: in place of one that waits for parts of what it keeps, the run before it."""
+    while (before := unsent_of(found.state)) and found.service is not None and found.state.execution:
+        workflow_id = found.state.execution.workflow_id
+        found = read_run(
+            workflow_id, service=found.service, domain=found.domain, run_id=before, asks_live=False
+        )
+    return found
 
 
 def _planned(plan: Callable[..., Redrive], url: str, domain: str) -> Redrive:

@@ -152,7 +152,9 @@ class Decider:
         self._is_busy = False
         self._histories = LateHistories(self._service, self._stop)
         self._takeovers = Takeovers(self._service, self._stop, codec, _REMEMBERED) if take_over else None
-        self._cache = ProgressCache(_REMEMBERED, self._histories.read, self._begin, self._is_current)
+        self._cache = ProgressCache(
+            _REMEMBERED, self._histories.read, self._choose, self._begin, self._is_current
+        )
         self._at_once = DecidingAtOnce(self._cache, self._by_spec, self._stop, self._decided_at_once)
         self._embedded = embedded(self._service) if self._may_decide_at_once() else None
         self._settings = DeciderSettings(
@@ -340,8 +342,10 @@ class Decider:
         if task.workflow_type not in self._rules:
             self._specs.need_any(task.workflow_type)
 
-    def _begin(self, state: State) -> Progress:
-        spec = _NO_TASKS if state.start.workflow_type in self._rules else self._spec_for(state)
+    def _choose(self, state: State) -> DeciderSpec:
+        return _NO_TASKS if state.start.workflow_type in self._rules else self._spec_for(state)
+
+    def _begin(self, spec: DeciderSpec, state: State) -> Progress:
         return begin(spec, state, self._codec)
 
     def _is_current(self, progress: Progress) -> bool:

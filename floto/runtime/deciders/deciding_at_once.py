@@ -29,7 +29,7 @@ from floto.runtime.shutdown import StopFlag
 
 #: Number of specs and plans whose examination is remembered.
 _REMEMBERED = 256
-#: Maximum number of tasks of a spec, and of events of a run that is not cached: some milliseconds.
+#: Maximum number of tasks of a spec, and of events that are not folded: some milliseconds.
 _MOST_TASKS, _MOST_EVENTS = 500, 1_000
 _OWN_KINDS = frozenset({ActivityTask, Generator, Timer, Signal, ChildWorkflow})
 _OWN_STRATEGIES = frozenset({type(None), InstantRetry, FixedDelay, ExponentialBackoff})
@@ -65,8 +65,8 @@ class DecidingAtOnce:
 
     def decide(self, task: PolledDecisionTask, state: State, changed: ChangedKeys) -> Decided | None:
         """Return the decisions for a task; None to leave it to the decider's loop."""
-        progress = self._cache.look_ahead(task, state, changed, _MOST_EVENTS)
-        if progress is None or not self._is_own(progress.spec) or not self._is_own(progress.plan):
+        progress = self._cache.look_ahead(task, state, changed, _MOST_EVENTS, self._is_own)
+        if progress is None or not self._is_own(progress.plan):
             return None
         found = self._rule(progress)
         if closes(found) and progress.spec.terminate_decider_after_completion:

@@ -14,6 +14,8 @@ from attrs import evolve
 from floto.core.decide.progress import Progress, advanced, observe
 from floto.core.engine.run import ChangedKeys
 from floto.core.errors import HistoryError
+from floto.core.spec.decider_spec import DeciderSpec
+from floto.core.spec.graph import Plan
 from floto.core.state.fold import fold
 from floto.core.state.state import EMPTY, State
 from floto.core.swf.events import Event
@@ -27,18 +29,20 @@ Read = Callable[[WorkflowExecution, int, int], Sequence[Event]]
 class ProgressCache:
     """The progress of the latest ``size`` runs.
 
-    ``begin`` builds the progress of a run that is not cached, or whose cached progress is not ``is_current``
-    any more.
+    ``choose`` returns the spec with which ``begin`` builds the progress of a run that is not cached,
+    or whose cached progress is not ``is_current`` any more.
     """
 
     def __init__(
         self,
         size: int,
         read: Read,
-        begin: Callable[[State], Progress],
+        choose: Callable[[State], DeciderSpec],
+        begin: Callable[[DeciderSpec, State], Progress],
         is_current: Callable[[Progress], bool] = lambda _progress: True,
     ) -> None:
-        self._size, self._read, self._begin, self._is_current = size, read, begin, is_current
+        self._size, self._read, self._is_current = size, read, is_current
+        self._choose, self._begin = choose, begin
         self._runs: OrderedDict[str, Progress] = OrderedDict()
 
     def follow(self, task: PolledDecisionTask) -> Progress:
@@ -51,26 +55,43 @@ class ProgressCache:
         return current
 
     def look_ahead(
-        self, task: PolledDecisionTask, state: State, changed: ChangedKeys, most: int
+        self,
+        task: PolledDecisionTask,
+        state: State,
+        changed: ChangedKeys,
+        most: int,
+        may_follow: Callable[[DeciderSpec | Plan], bool],
     ) -> Progress | None:
         """Return the progress of a run at a decision task, but keep what is cached.
 
-        Nothing is read from the service.
+        Nothing is read from the service, and no spec is executed that ``may_follow`` refuses.
 
         Args:
             task: The decision task, with the whole history.
             state: The state after this history.
             changed: The keys of the items that changed lately.
-            most: Maximum number of events of a run that is not cached.
+            most: Maximum number of events to fold, and of a run that is examined as a whole.
+            may_follow: Returns True for a spec, and a plan of it, that may be executed.
 
         Returns:
-            The progress; None if it would take longer.
+            The progress; None if it would take longer, or may not be built.
         """
         known = self._runs.get(task.execution.run_id)
-        if known is not None and changed.since <= known.state.last_event_id and _continues(known.state, task):
-            return self._current(advanced(known, state, changed.keys))
-        current = self._updated(known, task)
-        return self._begin(state) if current is None and len(task.events) <= most else current
+        current = None
+        if known is not None and _continues(known.state, task):
+            if not (may_follow(known.spec) and may_follow(known.plan)):
+                return None
+            seen = known.state.last_event_id
+            if changed.since <= seen:
+                current = advanced(known, state, changed.keys)
+            elif task.started_event_id - seen <= most:
+                current = self._continued(known, task)
+        if current is not None and self._is_current(current):
+            return current
+        if len(task.events) > most:
+            return None
+        spec = self._choose(state)
+        return self._begin(spec, state) if may_follow(spec) else None
 
     def keep(self, run_id: str, progress: Progress) -> None:
         """Cache the progress of a run as the one that was used last."""
@@ -90,10 +111,13 @@ class ProgressCache:
 
     def _current(self, progress: Progress) -> Progress:
         """Return the progress by the spec of now."""
-        return progress if self._is_current(progress) else self._begin(progress.state)
+        return progress if self._is_current(progress) else self._built(progress.state)
 
     def _rebuilt(self, task: PolledDecisionTask, whole: Sequence[Event]) -> Progress:
-        return self._begin(fold(whole, evolve(EMPTY, execution=task.execution)))
+        return self._built(fold(whole, evolve(EMPTY, execution=task.execution)))
+
+    def _built(self, state: State) -> Progress:
+        return self._begin(self._choose(state), state)
 
     def _continued(self, known: Progress, task: PolledDecisionTask) -> Progress | None:
         """Return the cached progress with the new events; None if the history does not continue it."""

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from typing import Any
 
 from attrs import evolve
 
-from floto.core.errors import ServiceFault, UnknownResource
+from floto.core.errors import HistoryError, ServiceFault, UnknownResource
 from floto.core.payloads.reference import Store
 from floto.core.replay.redrive.redrive_plan import Redrive
-from floto.core.state.redriven import part_numbers
+from floto.core.state.fold import fold
+from floto.core.state.redriven import part_numbers, unsent_of
 from floto.core.swf.events import Event, WorkflowExecutionSignaled
 from floto.core.swf.history import History
 from floto.core.swf.reserved_names import REDRIVE_KEY
@@ -49,6 +50,31 @@ def with_children(
                 known[each.run_id] = read(each)
 
 
+def last_complete(history: History, read: Callable[[WorkflowExecution], History]) -> History:
+    """Return the history that has all that a run keeps: its own, or that of the run whose parts it awaits.
+
+    A redrive that is interrupted before it has sent all parts leaves a run that waits for the others.
+
+    Args:
+        history: The history of a run.
+        read: Reads the history of a run.
+
+    Raises:
+        HistoryError: if the service no longer has the run before.
+    """
+    while (before := unsent_of(fold(history))) is not None and history.execution is not None:
+        run = history.execution
+        try:
+            history = read(evolve(run, run_id=before))
+        except UnknownResource as error:
+            problem = (
+                f"run {run} waits for results of run {before!r}, which the service does not have under this "
+                "workflow id: repeat the redrive that started it, or end it with floto terminate"
+            )
+            raise HistoryError(None, problem) from error
+    return history
+
+
 def start_redriven(
     redrive: Redrive, service: Service, store: Store | None, read: Repeat, write: Repeat
 ) -> WorkflowExecution:
@@ -76,8 +102,10 @@ def start_redriven(
         if begun is None:
             raise
         execution = begun
-    for part in _missing(redrive, service, execution, read):
-        write(service.signal_workflow_execution, start.workflow_id, REDRIVE_KEY, part)
+    # Another redrive at the same time may have sent all parts, so that the run is closed by now.
+    with suppress(UnknownResource):
+        for part in _missing(redrive, service, execution, read):
+            write(service.signal_workflow_execution, start.workflow_id, REDRIVE_KEY, part)
     return execution
 
 
@@ -86,17 +114,20 @@ def _begun(redrive: Redrive, service: Service, read: Repeat) -> WorkflowExecutio
     info = read(service.latest_execution, redrive.start.workflow_id)
     if info is None or info.close_status is not None:
         return None
-    begun = read(service.history, info.execution)[0].data.input == redrive.start.input
-    return info.execution if begun else None
+    events = read(service.history, info.execution)
+    sent = {signal.data.input for signal in _part_signals(events)}
+    is_same = events[0].data.input == redrive.start.input and sent <= {*redrive.parts}
+    return info.execution if is_same else None
 
 
 def _missing(redrive: Redrive, service: Service, execution: WorkflowExecution, read: Repeat) -> Iterator[str]:
     if not redrive.parts:
         return
-    events: tuple[Event, ...] = read(service.history, execution)
-    arrived = part_numbers(
-        event
-        for event in events
-        if isinstance(event.data, WorkflowExecutionSignaled) and event.data.signal_name == REDRIVE_KEY
-    )
+    arrived = part_numbers(_part_signals(read(service.history, execution)))
     yield from (part for number, part in enumerate(redrive.parts, start=1) if number not in arrived)
+
+
+def _part_signals(events: Iterable[Event]) -> Iterator[Event[WorkflowExecutionSignaled]]:
+    for event in events:
+        if isinstance(event.data, WorkflowExecutionSignaled) and event.data.signal_name == REDRIVE_KEY:
+            yield event

@@ -22,7 +22,9 @@ from floto.core.spec.codec import Codec
 from floto.core.spec.decider_spec import CODEC, DeciderSpec, as_spec, run_settings
 from floto.core.spec.fingerprint import spec_tags
 from floto.core.state.fold import fold
+from floto.core.state.redriven import awaits_parts
 from floto.core.state.state import State
+from floto.core.swf.closing_events import CLOSING_EVENTS
 from floto.core.swf.events import Event
 from floto.core.swf.history import History
 from floto.core.swf.identifiers import id_problems
@@ -32,13 +34,14 @@ from floto.runtime.connect import IN_MEMORY, closing, payload_store, service_for
 from floto.runtime.deciders.spec_choice import read_spec
 from floto.runtime.retrying import persist, persist_at_start, rereads
 from floto.runtime.runs.needs import missing_activities, needs
-from floto.runtime.runs.redriving import ALREADY_STARTED, start_redriven, with_children
+from floto.runtime.runs.redriving import ALREADY_STARTED, last_complete, start_redriven, with_children
 from floto.runtime.runs.run_follower import RunFollower
 from floto.runtime.runs.run_loops import WAKE_SECONDS, RunLoops
 from floto.runtime.runs.run_request import (
     WORKFLOW_TYPE,
     Listener,
     RunRequest,
+    WrongWorkflow,
     check,
     check_kept,
     check_redriven,
@@ -200,7 +203,9 @@ def _find_or_start(request: RunRequest, service: Service, stop: StopFlag) -> tup
     if info.close_status not in (None, "COMPLETED"):
         start_again = _redrive if request.redrive else _start_anew
         return start_again(request, service, stop, info), True
-    check(info, request, service, stop)
+    state = check(info, request, service, stop)
+    if info.close_status is None and awaits_parts(state):
+        return _redrive(request, service, stop, info), True
     return info.execution, info.close_status is None
 
 
@@ -217,23 +222,35 @@ def _start_anew(
 
 
 def _redrive(request: RunRequest, service: Service, stop: StopFlag, last: ExecutionInfo) -> WorkflowExecution:
-    history = History(persist(stop, service.history, last.execution), last.execution)
-    check_redriven(request, fold(history))
+    def read(execution: WorkflowExecution) -> History:
+        return History(persist(stop, service.history, execution), execution)
+
+    history = last_complete(read(last.execution), read)
+    state = fold(history)
+    check_redriven(request, state)
     planned = with_children(
-        lambda children: plan_redrive(request.spec, history, codec=request.codec, children=children),
-        lambda execution: History(persist(stop, service.history, execution), execution),
+        lambda children: plan_redrive(request.spec, history, codec=request.codec, children=children), read
     )
     progress_log.info(
         "redrive of run %s, which ended %s: keeps %d tasks; runs again: %s",
-        last.execution.run_id,
-        last.close_status,
+        history.execution and history.execution.run_id,
+        state.closed and CLOSING_EVENTS[type(state.closed.data)].status,
         len(planned.kept),
         ", ".join(_again(planned)) or "none",
     )
     if planned.dropped:
         progress_log.warning("%s", planned.dropped_text)
     repeat = partial(persist, stop)
-    return start_redriven(planned, service, request.payloads, repeat, repeat)
+    try:
+        return start_redriven(planned, service, request.payloads, repeat, repeat)
+    except ServiceFault as fault:
+        if fault.code != ALREADY_STARTED:
+            raise
+        msg = (
+            f"another redrive of workflow {request.workflow_id!r}, with another plan than this one, is open: "
+            "repeat the command that started it, or end it with floto terminate"
+        )
+        raise WrongWorkflow(msg) from fault
 
 
 def _again(planned: Redrive) -> Iterator[str]:

@@ -61,8 +61,11 @@ class RunRequest:
         return own_list(self.workflow_id)
 
 
-def check(info: ExecutionInfo, request: RunRequest, service: Service, stop: StopFlag) -> None:
-    """Raise ``WrongWorkflow`` unless the run has this spec, or may be taken over, and this input."""
+def check(info: ExecutionInfo, request: RunRequest, service: Service, stop: StopFlag) -> State:
+    """Return the state of a run; raise ``WrongWorkflow`` unless it has this spec and this input.
+
+    An open run may have another spec if this one may take it over.
+    """
     is_open = info.close_status is None
     if is_open:
         _check_type(info)
@@ -72,6 +75,7 @@ def check(info: ExecutionInfo, request: RunRequest, service: Service, stop: Stop
     # Before the spec takes over: a run with another input must stay unchanged.
     _check_input(request, state, "was begun" if is_open else "has completed")
     _check_spec(request, state, service, stop, is_open=is_open)
+    return state
 
 
 def check_redriven(request: RunRequest, state: State) -> None:
