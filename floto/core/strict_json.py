@@ -22,4 +22,11 @@ DECODER = json.JSONDecoder(parse_constant=_refuse, parse_float=_finite)
 
 def loads(text: str | bytes) -> Any:
     """Return the value of JSON text. Raises ``ValueError`` or ``RecursionError``."""
-    return DECODER.decode(text if isinstance(text, str) else text.decode(json.detect_encoding(text)))
+    return decode(text if isinstance(text, str) else text.decode(json.detect_encoding(text)))
+
+
+def decode(text: str) -> Any:
+    """Return the value of JSON text. Raises ``ValueError`` or ``RecursionError``."""
+    # ``DECODER.decode`` searches for white space around the value, which takes as long as a short one.
+    value, end = DECODER.raw_decode(text) if text[:1] > " " else (None, -1)
+    return value if end == len(text) else DECODER.decode(text)

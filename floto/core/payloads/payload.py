@@ -16,7 +16,7 @@ from cattrs.preconf.json import JsonConverter, make_converter
 
 from floto.core.errors import PayloadError
 from floto.core.frozen import frozen
-from floto.core.strict_json import DECODER
+from floto.core.strict_json import decode
 from floto.core.swf.limits import DATA_LIMIT
 from floto.core.swf.reserved_names import COMPRESSED
 
@@ -130,7 +130,7 @@ def loads(text: str | None) -> Any:
     if text.startswith(COMPRESSED):
         text = _unpack(text)
     try:
-        return DECODER.decode(text)
+        return decode(text)
     except (ValueError, RecursionError):
         return text
 

@@ -26,6 +26,8 @@ def check_event(value: object) -> None:
 
 def check_events(value: object) -> None:
     """Raise ``HistoryError`` if a value is not an iterable of events."""
+    if isinstance(value, list | tuple):
+        return
     if isinstance(value, str) or hasattr(value, "__fspath__"):
         raise HistoryError(
             None, f"give a list of events, or read a saved history with floto.History.load({shown(value)})"
