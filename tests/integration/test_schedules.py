@@ -391,8 +391,8 @@ def test_schedule_on_moto_is_paused_updated_resumed_and_ends(moto: SwfService) -
 def test_schedule_on_moto_fires_until_moto_refuses_the_start_of_a_child(
     moto: SwfService, caplog: pytest.LogCaptureFixture
 ) -> None:
-    often = floto.Schedule(id_="often", workflow_type=("job", "1"), every=2)
-    until(lambda: often.fires(datetime.now(UTC), 1)[0] > datetime.now(UTC) + timedelta(seconds=1))
+    often = floto.Schedule(id_="often", workflow_type=("job", "1"), every=6)
+    until(lambda: often.fires(datetime.now(UTC), 1)[0] > datetime.now(UTC) + timedelta(seconds=4))
     create(moto, often)
     info, _ = find(moto, "often")
     until(lambda: any(isinstance(each.data, e.TimerFired) for each in moto.history(info.execution)))
