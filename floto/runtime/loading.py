@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-import os
 import sys
 import traceback
 from collections.abc import Callable
@@ -24,10 +23,9 @@ from floto.core.spec.decider_spec import CODEC, DeciderSpec
 from floto.core.spec.schedule import TAG, Schedule
 from floto.core.state.fold import fold
 from floto.core.swf.identifiers import shown
+from floto.files import OWN_FILES
 
 T = TypeVar("T")
-#: Directory of floto's own files, with what separates it from those in it.
-_OWN_FILES = str(Path(__file__).parents[1]) + os.sep
 
 
 @define
@@ -214,6 +212,6 @@ def _place(error: Exception) -> str:
     frames = [
         frame
         for frame in traceback.extract_tb(error.__traceback__)
-        if not frame.filename.startswith(_OWN_FILES) and "importlib" not in frame.filename
+        if not frame.filename.startswith(OWN_FILES) and "importlib" not in frame.filename
     ]
     return f" ({frames[-1].filename}, line {frames[-1].lineno})" if frames else ""

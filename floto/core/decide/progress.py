@@ -155,10 +155,9 @@ class Progress:
 
     def waits_for_all(self, position: int) -> bool:
         """Return True if a task starts only when all that it requires is settled."""
-        rules = self.plan.rules
-        return not rules or not (
-            counts_results(self.plan.rules_at(position).join) or self.may_start_early(position)
-        )
+        if not self.plan.rules:
+            return True
+        return not (counts_results(self.plan.rules_at(position).join) or self.may_start_early(position))
 
     def may_start_early(self, position: int) -> bool:
         """Return True if a task requires tasks of a generator, of which only some must complete."""

@@ -174,7 +174,7 @@ def awaits_parts(state: State) -> bool:
 
 
 def unsent_of(state: State) -> str | None:
-    """Return the run id before a run that got only some parts of what it keeps; None if it has all."""
+    """Return the id of the run whose results a redriven run still waits for; None if it waits for none."""
     record = _record_of(state.start) if awaits_parts(state) else None
     return None if record is None else record["run"]
 

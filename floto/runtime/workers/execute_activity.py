@@ -25,6 +25,7 @@ from floto.core.swf.limits import REASON_LIMIT
 from floto.core.swf.reserved_names import NOT_SERVED
 from floto.core.swf.service import PolledActivityTask, ReportsActivities
 from floto.core.visible import shorten_middle
+from floto.files import OWN_FILES
 from floto.runtime.retrying import refusal
 from floto.runtime.workers.activities import (
     Activities,
@@ -41,7 +42,7 @@ _TRACEBACK_LIMIT = 8_000
 #: A traceback with less room than this, in characters, is omitted.
 _LEAST_TRACEBACK = 200
 #: Directories of the frames with which the traceback of an activity begins: floto's own, and asyncio's.
-_OTHER_FILES = (str(Path(__file__).parents[2]) + os.sep, str(Path(os.__file__).parent / "asyncio") + os.sep)
+_OTHER_FILES = (OWN_FILES, str(Path(os.__file__).parent / "asyncio") + os.sep)
 #: Characters of the details of a task that is given back; they are in the history once for each time.
 _GIVEN_BACK_LIMIT = 500
 

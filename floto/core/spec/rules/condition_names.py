@@ -4,26 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from floto.core.spec.decider_spec import DeciderSpec
+from floto.core.spec.decider_spec import FAILURES_KEY, DeciderSpec
 from floto.core.spec.rules.expressions import names_of
 from floto.core.spec.rules.task_rules import rules_of, undo_of
 from floto.core.spec.tasks import Task, expands
 
 #: The name of the workflow's input in the context of every task.
 _WORKFLOW = "workflow"
-#: The same of the messages of failed tasks in a cleanup.
-_FAILURES = "failures"
 
 
 def name_warnings(spec: DeciderSpec) -> Iterator[str]:
     """Yield a line for each condition of a spec with names that the context of its task never has."""
     yield from _of_graph(spec.activity_tasks, (_WORKFLOW,))
     cleanup = {id(task): task for tasks in (spec.on_failure, spec.on_cancel) for task in tasks}
-    yield from _of_graph(tuple(cleanup.values()), (_WORKFLOW, _FAILURES))
+    yield from _of_graph(tuple(cleanup.values()), (_WORKFLOW, FAILURES_KEY))
     for task in spec.activity_tasks:
         undo = undo_of(task)
         if undo is not None:
-            yield from _of_task(undo, (_WORKFLOW, _FAILURES, task.id_))
+            yield from _of_task(undo, (_WORKFLOW, FAILURES_KEY, task.id_))
 
 
 def _of_graph(tasks: Sequence[Task], given: Sequence[str]) -> Iterator[str]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
-from itertools import islice
 from typing import Any
 
 from floto.core.errors import SpecError
@@ -71,8 +70,7 @@ def _hint(expression: str, position: int) -> str:
     if re.match(r"\s*not\s", expression):
         return "; write ! for not"
     rest = expression[position:]
-    found = (hint for pattern, hint in _HINTS.items() if re.match(pattern, rest))
-    return "".join(f"; {hint}" for hint in islice(found, 1))
+    return next((f"; {hint}" for pattern, hint in _HINTS.items() if re.match(pattern, rest)), "")
 
 
 def nodes_of(node: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
