@@ -45,7 +45,7 @@ from floto.adapters.sqlite.storage.database import (
 )
 from floto.adapters.sqlite.storage.rows import UnreadableRun
 from floto.adapters.sqlite.storage.store import LOCK_SECONDS, SqliteStore
-from floto.adapters.sqlite.wait_queue import Poll, Served, WaitQueue
+from floto.adapters.sqlite.wait_queue import Poll, Response, Served, WaitQueue
 from floto.core.engine.engine import DeadlineError, Engine
 from floto.core.engine.step_context import to_millisecond
 from floto.core.engine.stores.records import TaskQueue
@@ -292,31 +292,29 @@ class Batches:
             if poll.is_over:
                 served.polls[poll] = None
                 continue
-            task, after = self._claim_and_respond(poll, now)
-            if task is not None and after is None:
+            task = self._claim_and_respond(poll, now)
+            if isinstance(task, Response):
+                served.idle[task_queue] = poll
+                served.answered.append((poll, task))
+            elif task is not None:
                 served.polls[poll] = task
             else:
                 served.idle[task_queue] = poll
-                if after is None:
-                    return
-                served.answered.append((poll, task, after))
+                return
             if self._store.next_task(task_queue) is None or not self._may_claim(now, served):
                 return
 
-    def _claim_and_respond(self, poll: Poll, now: datetime) -> tuple[Any, Callable[[], None] | None]:
-        """Claim a task, and respond to it at once; if that fails, the poll's thread has to do it.
-
-        Returns the task, None if there is none, and a function to call after the commit if it has a response.
-        """
+    def _claim_and_respond(self, poll: Poll, now: datetime) -> Any | Response | None:
+        """Claim a task, and respond to it at once; if that fails, the poll's thread has to do it."""
         if poll.answering is None:
-            return poll.call(now), None
+            return poll.call(now)
         mark = self._store.mark()
         try:
-            return poll.answering.claim(now) or (None, None)
+            return poll.answering.claim(now)
         except Exception:
             if not self._store.undo(mark):
                 raise
-            return poll.call(now), None
+            return poll.call(now)
 
     def _execute_one_by_one(self, now: datetime, writes: list[Write], polled: set[TaskQueue]) -> None:
         """Execute calls and serve polls, each in its own transaction, so that only the wrong ones fail."""

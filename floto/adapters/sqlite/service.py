@@ -17,7 +17,7 @@ from floto.adapters.sqlite import inspection
 from floto.adapters.sqlite.sqlite_engine import SqliteEngine
 from floto.adapters.sqlite.storage.database import MEMORY, Durability
 from floto.adapters.sqlite.storage.store import SqliteStore
-from floto.adapters.sqlite.wait_queue import Answering
+from floto.adapters.sqlite.wait_queue import Answering, Response
 from floto.core.engine import commands as c
 from floto.core.engine import faults
 from floto.core.engine.commands import start_command
@@ -28,7 +28,7 @@ from floto.core.engine.run import ChangedKeys, ToWorkflow
 from floto.core.engine.stores.records import ListingQuery, TaskQueue
 from floto.core.engine.tokens import TaskKind, run_id_from
 from floto.core.state.state import State
-from floto.core.swf.decisions import Decision
+from floto.core.swf.decisions import Decision, ScheduleActivityTask
 from floto.core.swf.events import Event
 from floto.core.swf.limits import OPEN_RUN_LIMIT
 from floto.core.swf.pollers import Live, Poller, PollKind
@@ -171,7 +171,7 @@ class SqliteService:
                 return None
             return self._engine.poll_decision(self._domain, task_list, identity, now)
 
-        def respond(now: datetime) -> tuple[PolledDecisionTask, Callable[[], None] | None] | None:
+        def respond(now: datetime) -> PolledDecisionTask | Response | None:
             if decider.is_stopped:
                 return None
             decide = partial(self._decide_at_once, decider, now)
@@ -179,7 +179,10 @@ class SqliteService:
             if found is None:
                 return None
             task, decided = found
-            return task, None if decided is None else decided.keep
+            if decided is None:
+                return task
+            is_urgent = any(type(decision) is not ScheduleActivityTask for decision in decided.decisions)
+            return Response(task, decided.keep, is_urgent=is_urgent)
 
         answering = Answering(respond, decider.decided, lambda: decider.is_stopped)
         return self._poll(TaskKind.DECISION, task_list, take, wait, answering)

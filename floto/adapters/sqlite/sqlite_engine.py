@@ -41,6 +41,8 @@ _FIRE_SECONDS = 0.5
 _OF_PARENTS: list[Database] = []
 #: Seconds that an interrupted poll waits for a thread that is claiming a task for it.
 _WITHDRAW_SECONDS = 1.0
+#: Seconds between looks of a poll that responds at once for responses that it was not woken for.
+_DELIVER_SECONDS = 0.5
 
 
 class SqliteEngine:
@@ -332,8 +334,9 @@ class SqliteEngine:
             left = end - monotonic()
             if left <= 0 and self._wait_queue.remove(poll):
                 break
-            # Its time is over, but another thread is completing it.
-            poll.wait(left if left > 0 else WATCH_SECONDS)
+            # Without time left, another thread is completing it.
+            seconds = left if left > 0 else WATCH_SECONDS
+            poll.wait(seconds if poll.answering is None else min(seconds, _DELIVER_SECONDS))
             with self.usable():
                 self._commits.lead(poll)
         poll.deliver()

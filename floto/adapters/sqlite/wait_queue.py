@@ -37,14 +37,29 @@ from floto.core.swf import limits
 log = logging.getLogger("floto")
 
 
+#: Number of responses that the thread of a poll is not woken for, unless one of them is urgent.
+_RESPONSES_AT_ONCE = 32
+
+
+@frozen
+class Response:
+    """A response to a task that is not committed yet."""
+
+    task: Any
+    #: Called after the commit, by the thread that commits.
+    keep: Callable[[], None]
+    #: True if the thread of the poll is to be woken for it; otherwise it wakes up in half a second, or for
+    #: many responses. Waking it for each would take as long as a quarter of a step of a run.
+    is_urgent: bool
+
+
 @frozen
 class Answering:
     """Functions by which a poll responds to tasks at once, so that it stays pending."""
 
     #: Claims a task as the poll does, and responds to it; called by the thread that commits, with the time.
-    #: Returns None if there is no task; else the task, and a function for that thread to call after the
-    #: commit, or None to leave the task to the thread of the poll.
-    claim: Callable[[datetime], tuple[Any, Callable[[], None] | None] | None]
+    #: Returns None if there is no task, and a task without a response to leave it to the thread of the poll.
+    claim: Callable[[datetime], Any | Response | None]
     #: Called by the thread of the poll, after commits, with each task that was responded to.
     responded: Callable[[Any], None]
     #: Returns True if the poll is to end without another task; called by the thread that commits.
@@ -72,10 +87,11 @@ class Poll(Job):
         self.has_waited = False
         self._responded: deque[Any] = deque()
 
-    def note_response(self, task: Any) -> None:
-        """Record a task that was responded to, for ``deliver``; called after the commit."""
-        self._responded.append(task)
-        self.wake()
+    def note_response(self, response: Response) -> None:
+        """Record a response for ``deliver``; called after the commit."""
+        self._responded.append(response.task)
+        if response.is_urgent or len(self._responded) >= _RESPONSES_AT_ONCE:
+            self.wake()
 
     def deliver(self) -> None:
         """Call ``responded`` for each task that was responded to; called by the thread of the poll."""
@@ -193,8 +209,8 @@ class Served:
     taken: dict[Poll, None] = field(factory=dict)
     #: Those whose threads get a task, or None because they have ended.
     polls: dict[Poll, Any] = field(factory=dict)
-    #: The polls that responded at once, with the task and a function to call after the commit.
-    answered: list[tuple[Poll, Any, Callable[[], None]]] = field(factory=list)
+    #: The polls that responded at once, and their responses.
+    answered: list[tuple[Poll, Response]] = field(factory=list)
     #: The polls that can be served again: they stay out of the wait queue until the commit, so that the
     #: thread of a poll does not end it while a response of it is not committed.
     idle: dict[TaskQueue, Poll] = field(factory=dict)
@@ -213,12 +229,12 @@ class Served:
     def complete(self, wait_queue: WaitQueue) -> None:
         """Complete the polls, after the commit."""
         try:
-            for poll, task, after in self.answered:
+            for poll, response in self.answered:
                 try:
-                    after()
+                    response.keep()
                 except Exception:
                     log.exception("a response was committed, but its decider cannot remember it")
-                poll.note_response(task)
+                poll.note_response(response)
         finally:
             wait_queue.put_back(self.idle.values())
             for poll, task in self.polls.items():

@@ -43,7 +43,10 @@ class DecidesAtOnce(Protocol):
         ...
 
     def decided(self, task: PolledDecisionTask) -> None:
-        """Called by the thread that polls, after the commit, with each task that was decided."""
+        """Called by the thread that polls with each task that was decided, within a second of its commit.
+
+        It is called without delay if they decide more than to schedule activities.
+        """
         ...
 
 

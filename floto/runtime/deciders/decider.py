@@ -104,7 +104,7 @@ class Decider:
         payloads: A store for inputs and results that are too long for SWF, or its name: a directory or
             ``s3://bucket/prefix``.
         listener: Called in the thread of ``run()`` after each decision task, with its decisions and the error
-            or None.
+            or None; within a second, or without delay if they decide more than to schedule activities.
         poll_seconds: Seconds that one poll waits, for services that let the caller choose.
         take_over: True to decide runs that record another spec by this decider's spec from now on, and to
             record that in the run.
