@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
 import subprocess
 import sys
-import threading
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from datetime import datetime, timedelta
-from functools import partial
 from pathlib import Path
-from queue import SimpleQueue
 from tempfile import TemporaryDirectory
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
-from attrs import define, evolve, field, frozen
+from attrs import define, evolve, field
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
@@ -27,14 +22,11 @@ import floto
 from floto.adapters.sqlite import SqliteService
 from floto.adapters.sqlite.storage import rows
 from floto.adapters.sqlite.storage.store import SqliteStore
-from floto.core.engine.commands import StartWorkflowExecution, TerminateWorkflowExecution
-from floto.core.engine.embedded import Decided
-from floto.core.engine.run import ChangedKeys, ToWorkflow
+from floto.core.engine.commands import TerminateWorkflowExecution
+from floto.core.engine.run import ToWorkflow
 from floto.core.engine.stores.open_runs import OpenRuns
 from floto.core.engine.stores.records import TaskQueue
 from floto.core.engine.tokens import TaskKind
-from floto.core.spec.nested_specs import nested_tasks
-from floto.core.state.fold import fold
 from floto.core.swf.decisions import (
     CompleteWorkflowExecution,
     ContinueAsNewWorkflowExecution,
@@ -43,11 +35,8 @@ from floto.core.swf.decisions import (
     StartChildWorkflowExecution,
     StartTimer,
 )
-from floto.core.swf.pollers import PollKind
-from floto.core.swf.service import PolledActivityTask, PolledDecisionTask, StartRequest
-from floto.core.swf.shapes import ActivityType, TaskList, WorkflowType
-from floto.core.swf.wire import event_to_swf
-from floto.testing.strategies import specs
+from floto.core.swf.service import StartRequest
+from floto.core.swf.shapes import TaskList, WorkflowType
 from tests.integration.contract.clock import Clock
 from tests.integration.test_sqlite_helpers import (
     ACTIVITY,
@@ -60,17 +49,14 @@ from tests.integration.test_sqlite_helpers import (
     process,
     schedule,
     start,
+    store_of,
+    until,
 )
-
-
-def store_of(service: SqliteService) -> SqliteStore:
-    """The store that writes."""
-    return service._host.store  # noqa: SLF001 - what a process has in memory shows nowhere else
 
 
 def open_runs(service: SqliteService) -> OpenRuns:
     """The open runs of a service, after it has read what others have committed."""
-    service._host.read(lambda _now: None)  # noqa: SLF001 - as above
+    service._host.read(lambda _now: None)  # noqa: SLF001 - reads what others wrote
     return store_of(service).open_runs()
 
 
@@ -222,152 +208,6 @@ def eventually_claimed(service: SqliteService) -> str:
         if task is not None:
             return task.token
     return ""
-
-
-@define
-class Rule:
-    """Decides at once what ``rule`` returns."""
-
-    rule: Callable[[PolledDecisionTask], Sequence[Decision]]
-    is_stopped: bool = False
-    kept: list[str] = field(factory=list)
-    reported: list[str] = field(factory=list)
-
-    def decide(self, task: PolledDecisionTask, *_known: Any) -> Decided:
-        workflow_id = task.execution.workflow_id
-        return Decided(self.rule(task), lambda: self.kept.append(workflow_id))
-
-    def decided(self, task: PolledDecisionTask) -> None:
-        self.reported.append(task.execution.workflow_id)
-
-
-def complete(_task: PolledDecisionTask) -> Sequence[Decision]:
-    return [CompleteWorkflowExecution()]
-
-
-def pending(service: SqliteService, rule: Rule, task_list: str = "floto", wait: float = SOON) -> Any:
-    """Poll in another thread, which does not keep the test alive, and wait until the poll is pending."""
-    found: SimpleQueue[PolledDecisionTask | None] = SimpleQueue()
-    polling = partial(service.poll_and_decide, task_list, "", wait, rule)
-    threading.Thread(target=lambda: found.put(polling()), daemon=True).start()
-    queue, task_queue = service._host._wait_queue, TaskQueue("floto", TaskKind.DECISION, task_list)  # noqa: SLF001
-    until(lambda: task_queue in queue.all_task_queues())
-    return found
-
-
-def until(is_true: Callable[[], Any]) -> None:
-    """Wait for a condition."""
-    end = time.monotonic() + SOON
-    while not is_true():
-        assert time.monotonic() < end
-        time.sleep(0.01)
-
-
-def test_poll_gets_the_task_whose_response_at_once_fails_after_it_has_written_rows(tmp_path: Path) -> None:
-    with SqliteService(tmp_path / "db") as service:
-        # The types are registered, and then the response is refused.
-        new, refused = ActivityType("new", "1"), ScheduleActivityTask(activity_type=ACTIVITY, activity_id="")
-        wrong = [ScheduleActivityTask(activity_type=new, activity_id="a"), refused]
-        found = pending(service, Rule(lambda _task: wrong))
-        run = start(service)
-        task = found.get(timeout=SOON / 2)
-        assert task.execution == run
-        service.respond_decision_task_completed(task.token, [CompleteWorkflowExecution()])
-        assert names(service, run)[-1] == "WorkflowExecutionCompleted"
-
-
-def test_poll_whose_time_is_over_reports_what_was_decided_meanwhile(tmp_path: Path) -> None:
-    with SqliteService(tmp_path / "db") as service:
-        ended = threading.Event()
-
-        def late(_task: PolledDecisionTask) -> Sequence[Decision]:
-            ended.wait(2)
-            return [CompleteWorkflowExecution()]
-
-        first = Rule(complete)
-        found = pending(service, first, "first", wait=0.5)
-        pending(service, Rule(late), "late")
-
-        def start_both(now: datetime) -> None:
-            for id in ("first", "late"):
-                command = StartWorkflowExecution(
-                    workflow_id=id, workflow_type=WORKFLOW, task_list=TaskList(id)
-                )
-                service._host.engine.start("floto", command, id, now)  # noqa: SLF001 - in one transaction
-
-        service.prepare([WORKFLOW], [])
-        with ThreadPoolExecutor() as threads:
-            starting = threads.submit(service._host.write, start_both)  # noqa: SLF001 - as above
-            found.get(timeout=SOON)
-            ended.set()
-            starting.result()
-        assert first.reported == first.kept == ["first"]
-
-
-def test_stopped_decider_decides_no_more_and_its_poll_ends(tmp_path: Path) -> None:
-    with SqliteService(tmp_path / "db") as service:
-        rule = Rule(complete)
-        found = pending(service, rule)
-        start(service, "one")
-        until(lambda: rule.reported)
-        rule.is_stopped = True
-        run = start(service, "two")
-        assert found.get(timeout=SOON / 2) is None
-        assert names(service, run) == ["WorkflowExecutionStarted", "DecisionTaskScheduled"]
-        # Another decider of the task list decides.
-        assert decision(service).execution == run
-
-
-def test_stopped_decider_leaves_a_decision_task_to_the_next_one(tmp_path: Path) -> None:
-    spec = floto.DeciderSpec(activity_tasks=(floto.Timer(id_="t", delay_in_seconds=0),))
-    with SqliteService(tmp_path / "db") as service:
-        decider = floto.Decider(spec, service=service, poll_seconds=SOON)
-        thread = threading.Thread(target=decider.run, daemon=True)
-        thread.start()
-        until(service._host._wait_queue.all_task_queues)  # noqa: SLF001 - its poll is pending
-        decider.stop()
-        run = start(service)
-        thread.join(SOON / 2)
-        assert not thread.is_alive()
-        assert names(service, run) == ["WorkflowExecutionStarted", "DecisionTaskScheduled"]
-
-
-def test_responses_that_were_rolled_back_are_not_remembered(tmp_path: Path) -> None:
-    spec = floto.DeciderSpec(activity_tasks=(floto.Timer(id_="t", delay_in_seconds=999),))
-    with SqliteService(tmp_path / "db") as service:
-        decider = floto.Decider(spec, service=service, poll_seconds=SOON)
-        deciding = decider._at_once  # noqa: SLF001 - the memory of responses shows nowhere else
-        for number in range(3):
-            start(service, str(number))
-            task = decision(service)
-            assert deciding.decide(task, fold(task.events), ChangedKeys()) is not None
-        assert not deciding._responses  # noqa: SLF001 - as above
-
-
-@frozen
-class Own:
-    """A retry strategy of a user, which records the threads that execute it."""
-
-    threads: ClassVar[list[threading.Thread]] = []
-
-    def delay(self, _retry: floto.Retry) -> float:
-        self.threads.append(threading.current_thread())
-        return 0
-
-
-def test_strategy_of_a_user_is_executed_by_the_thread_of_the_decider_only(tmp_path: Path) -> None:
-    task = floto.ActivityTask(id_="a", name="act", version="1", retry_strategy=Own())
-    codec = floto.CODEC.with_type("own", Own)
-    with SqliteService(tmp_path / "db") as service:
-        decider = floto.Decider(floto.DeciderSpec(activity_tasks=(task,)), service=service, codec=codec)
-        thread = threading.Thread(target=decider.run, daemon=True)
-        thread.start()
-        start(service)
-        service.respond_activity_task_failed(activity(service).token, "r", "d")
-        activity(service)
-        decider.stop()
-        thread.join(SOON)
-        assert set(Own.threads) == {thread}
 
 
 def standing(service: SqliteService, workflow_id: str = "wf") -> dict[int, tuple[Any, ...]]:
@@ -649,107 +489,6 @@ def kills(*options: str) -> int:
     return int(done.stdout.partition(" ")[0])
 
 
-class Elsewhere:
-    """A service that is not in this process, as far as a decider can see."""
-
-    def __init__(self, service: SqliteService) -> None:
-        self._service = service
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._service, name)
-
-
-@define
-class Playing:
-    """A run of a spec with a clock, run ids and outcomes that do not depend on who decides."""
-
-    service: SqliteService
-    decider: floto.Decider
-    clock: Clock
-    is_at_once: bool
-    signals: Sequence[str]
-
-    def play(self, script: Sequence[int]) -> list[Any]:
-        """Start the run, let happen what the script says, and return all histories."""
-        self.service.start_workflow_execution(StartRequest(workflow_id="w", workflow_type=WORKFLOW))
-        self._decide_all()
-        for number in script:
-            (self._complete, self._complete, self._fail, self._wait, self._signal)[number % 5](number)
-            self._decide_all()
-        store = store_of(self.service)
-        with closing(store._db.execute("SELECT run_id FROM runs ORDER BY number")) as rows:  # noqa: SLF001 - all
-            run_ids = [run_id for (run_id,) in rows]
-        return [[event_to_swf(event) for event in store.history(run_id)] for run_id in run_ids]
-
-    def _lists(self, kind: PollKind) -> list[str]:
-        return [each.task_list for each in self.service.live().backlogs if each.kind is kind and each.waiting]
-
-    def _decide_all(self) -> None:
-        while lists := self._lists(PollKind.DECISIONS):
-            for task_list in lists:
-                while (task := self._decision(task_list)) is not None:
-                    self.decider._handle(task)  # noqa: SLF001 - without the threads of its loop
-
-    def _decision(self, task_list: str) -> PolledDecisionTask | None:
-        if self.is_at_once:
-            at_once = self.decider._at_once  # noqa: SLF001 - as above
-            return self.service.poll_and_decide(task_list, "d", 0, at_once)
-        return self.service.poll_for_decision_task(task_list, "d", 0)
-
-    def _activity(self) -> PolledActivityTask | None:
-        lists = self._lists(PollKind.ACTIVITIES)
-        return self.service.poll_for_activity_task(lists[0], "w", 0) if lists else None
-
-    def _complete(self, number: int) -> None:
-        task = self._activity()
-        if task is not None:
-            self.service.respond_activity_task_completed(task.token, json.dumps({"n": number}))
-
-    def _fail(self, number: int) -> None:
-        task = self._activity()
-        if task is not None:
-            self.service.respond_activity_task_failed(task.token, "Final" if number % 2 else "r", None)
-
-    def _wait(self, _number: int) -> None:
-        due = store_of(self.service).next_deadline()
-        self.clock.now = self.clock.now if due is None else max(self.clock.now, due.at)
-
-    def _signal(self, number: int) -> None:
-        if self.signals:
-            with suppress(floto.ServiceFault):
-                self.service.signal_workflow_execution("w", self.signals[number % len(self.signals)], "1")
-
-
-def note(told: list[Any], decisions: Sequence[Decision], error: Exception | None) -> None:
-    """Note what a listener gets."""
-    told.append((list(decisions), repr(error)))
-
-
-@given(specs(), st.lists(st.integers(0, 99), max_size=30))
-@settings(deadline=None, suppress_health_check=list(HealthCheck), max_examples=60)
-def test_history_that_is_decided_at_once_is_that_of_separate_calls(
-    spec: floto.DeciderSpec, script: list[int]
-) -> None:
-    names = [task.signal_name for task in nested_tasks(spec) if isinstance(task, floto.Signal)]
-    found = []
-    for is_at_once in (True, False):
-        clock: Clock = Clock()
-        told: list[Any] = []
-        with (
-            SqliteService(":memory:", clock=clock) as service,
-            pytest.MonkeyPatch.context() as patched,
-        ):
-            patched.setattr("floto.adapters.sqlite.service.secrets.token_bytes", bytes)
-            decider = floto.Decider(
-                spec,
-                service=service if is_at_once else Elsewhere(service),
-                listener=partial(note, told),
-            )
-            assert (decider._embedded is service) is is_at_once  # noqa: SLF001 - else this tests nothing
-            found.append((Playing(service, decider, clock, is_at_once, names).play(script), told))
-    assert found[0] == found[1]
-
-
 def test_types_that_were_rolled_back_are_registered_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -766,19 +505,3 @@ def test_types_that_were_rolled_back_are_registered_again(
                 until(lambda: len(host._commits._queue) == 2)  # noqa: SLF001 - as above
             assert all(isinstance(each.exception(), floto.ServiceUnavailable) for each in both)
         service.start_workflow_execution(new)
-
-
-@pytest.mark.parametrize(
-    "error", [OSError(28, "no space left on device"), UnicodeEncodeError("ascii", "ä", 0, 1, "")]
-)
-def test_error_of_a_listener_is_no_error_of_the_service(tmp_path: Path, error: Exception) -> None:
-    def broken(*_arguments: Any) -> None:
-        raise error
-
-    spec = floto.DeciderSpec(activity_tasks=(floto.Timer(id_="t", delay_in_seconds=9),))
-    with SqliteService(tmp_path / "db") as service:
-        start(service)
-        decider = floto.Decider(spec, service=service, listener=broken)
-        with pytest.raises(type(error)) as raised:
-            decider.run()
-        assert raised.value is error

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from floto.adapters.sqlite import SqliteService
+from floto.adapters.sqlite.storage.store import SqliteStore
 from floto.core.swf.decisions import ScheduleActivityTask
 from floto.core.swf.service import PolledActivityTask, PolledDecisionTask, StartRequest
 from floto.core.swf.shapes import ActivityType, WorkflowExecution, WorkflowType
@@ -81,3 +84,16 @@ def schedule(service: SqliteService, *activity_ids: str, **given: str) -> None:
 
 def names(service: SqliteService, run: WorkflowExecution) -> list[str]:
     return [type(event.data).__name__ for event in service.history(run)]
+
+
+def until(is_true: Callable[[], Any]) -> None:
+    """Wait for a condition."""
+    end = time.monotonic() + SOON
+    while not is_true():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+def store_of(service: SqliteService) -> SqliteStore:
+    """The store that writes."""
+    return service._host.store  # noqa: SLF001 - what a process has in memory shows nowhere else

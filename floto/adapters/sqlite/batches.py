@@ -25,7 +25,7 @@ from __future__ import annotations
 
 import logging
 import sqlite3
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime, timedelta
 from functools import partial
@@ -194,11 +194,11 @@ class Batches:
         offered = self._store.offered
         if offered:
             left = [task_queue for task_queue in offered if self._store.next_task(task_queue) is not None]
+            offered.clear()
             if left:
                 self._database.wakeups.send()
-            offered.clear()
-            # Beyond the bound of one transaction, tasks are left for the next batch.
-            offered.update(self._wait_queue.task_queues(left))
+                # Beyond the bound of one transaction, tasks are left for the next batch.
+                offered.update(self._wait_queue.task_queues(left))
             for notify in self.listeners:
                 try:
                     notify()
@@ -216,9 +216,9 @@ class Batches:
             if self._wait_queue.remove(poll):
                 poll.fail(fault)
 
-    def _claimable(self, polled: set[TaskQueue], idle: Collection[TaskQueue] = ()) -> list[TaskQueue]:
+    def _claimable(self, polled: set[TaskQueue]) -> list[TaskQueue]:
         """Return the queues, polled or with new tasks, that have a pending poll and a claimable task."""
-        task_queues = dict.fromkeys((*idle, *self._wait_queue.task_queues(polled | self._store.offered)))
+        task_queues = self._wait_queue.task_queues(polled | self._store.offered)
         return [task_queue for task_queue in task_queues if self._store.next_task(task_queue) is not None]
 
     def _execute_as_group(
@@ -272,23 +272,28 @@ class Batches:
 
     def _serve_all(self, now: datetime, polled: set[TaskQueue], served: Served) -> None:
         """Claim tasks for pending polls, also those tasks that responses to others have scheduled."""
-        while task_queues := self._claimable(polled, served.idle):
-            before = len(served)
-            for task_queue in task_queues:
-                if not self._may_claim(now, served):
-                    self._store.offered.update(task_queues)
-                    return
-                self._serve(now, task_queue, served)
-            if len(served) == before:
-                return
+        offered = self._store.offered
+        task_queues, seen = polled | offered, set[TaskQueue]()
+        try:
+            while task_queues:
+                seen |= task_queues
+                offered.clear()
+                for task_queue in sorted(task_queues):
+                    self._serve(now, task_queue, served)
+                task_queues = set(offered)
+        finally:
+            offered |= seen
 
     def _may_claim(self, now: datetime, served: Served) -> bool:
         """Return True if the transaction may claim more tasks: deadlines that became due in it go first."""
         return len(served) < _SERVED_AT_ONCE and not self._store.is_due(now)
 
     def _serve(self, now: datetime, task_queue: TaskQueue, served: Served) -> None:
-        """Claim tasks of a queue that has some; each poll removed from the wait queue is in ``served``."""
-        while (poll := served.take(task_queue, self._wait_queue)) is not None:
+        """Claim tasks of a queue for its polls; each one removed from the wait queue is in ``served``."""
+        while self._store.next_task(task_queue) is not None and self._may_claim(now, served):
+            poll = served.take(task_queue, self._wait_queue)
+            if poll is None:
+                return
             if poll.is_over:
                 served.polls[poll] = None
                 continue
@@ -300,8 +305,6 @@ class Batches:
                 served.polls[poll] = task
             else:
                 served.idle[task_queue] = poll
-                return
-            if self._store.next_task(task_queue) is None or not self._may_claim(now, served):
                 return
 
     def _claim_and_respond(self, poll: Poll, now: datetime) -> Any | Response | None:
