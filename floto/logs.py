@@ -92,7 +92,8 @@ def task_context(task: str | None, attempt: int | None) -> contextlib.AbstractCo
 
 def set_attempt(attempt: int) -> None:
     """Set the attempt of the current context once it is known; it ends with the context."""
-    _CONTEXT.set(evolve(_CONTEXT.get(), attempt=attempt))
+    now = _CONTEXT.get()
+    _CONTEXT.set(LogContext(now.workflow_id, now.run_id, now.task, attempt))
 
 
 class OneLine(logging.Filter):

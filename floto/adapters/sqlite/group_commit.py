@@ -29,7 +29,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager
 from datetime import datetime
 from functools import partial
 from queue import SimpleQueue
@@ -54,6 +54,8 @@ class Job:
         #: True while the thread of this job is to lead the next batch.
         self.is_leader = False
         self.companion: Job | None = None
+        #: True for the companion of another job, for which no thread waits.
+        self.is_companion = False
         self._result: Any = None
         self._error: Exception | None = None
         # A bare lock takes a sixth of the time of a ``concurrent.futures.Future``.
@@ -88,11 +90,16 @@ class Job:
 
     def wake(self) -> None:
         """Wake the waiting thread, or let its next ``wait`` return at once; or call the callback."""
+        if self.is_companion:
+            return
         if self.notify is not None:
             self.notify()
             return
-        with suppress(RuntimeError):
+        try:  # noqa: SIM105 - ``suppress`` takes longer than the release
             self._gate.release()
+        except RuntimeError:
+            # It was woken already.
+            pass
 
     def wait(self, seconds: float = -1) -> None:
         """Wait until ``wake`` is called, at most ``seconds``; negative: without a limit."""
@@ -110,6 +117,8 @@ class Write(Job):
     def __init__(self, call: Call, companion: Job | None = None) -> None:
         super().__init__(call)
         self.companion = companion
+        if companion is not None:
+            companion.is_companion = True
 
 
 class Read(Job):

@@ -57,7 +57,7 @@ class Heartbeats:
         self._troubles = TroubleLog(log)
         self._interval = interval
         self._plans: dict[RunningActivity, _Plan] = {}
-        self._changed = threading.Condition()
+        self._changed = threading.Condition(threading.Lock())
         #: Monotonic time until which the loop waits: only what is due earlier wakes it up.
         self._waits_until = math.inf
         self._stopped = False
@@ -92,13 +92,15 @@ class Heartbeats:
 
     def set_timeouts(self, activity: RunningActivity, timeouts: Timeouts) -> None:
         """Set the time-outs of a watched activity once they are known."""
+        activity.timeouts = timeouts
+        if timeouts.heartbeat is None and timeouts.start_to_close is None:
+            return
         now, interval = time.monotonic(), self._interval or math.inf
         if timeouts.heartbeat is not None:
             if not self._interval:
                 self._warn_of_silence(activity, timeouts.heartbeat)
             else:
                 interval = min(interval, timeouts.heartbeat / _BEATS_PER_TIMEOUT)
-        activity.timeouts = timeouts
         over = math.inf if timeouts.start_to_close is None else now + timeouts.start_to_close + _GRACE_SECONDS
         self._put(activity, _Plan(interval, now + interval, over))
 
