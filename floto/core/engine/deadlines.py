@@ -16,7 +16,7 @@ from attrs import frozen
 
 from floto.core.engine.run import EngineRun
 from floto.core.engine.step_context import opening
-from floto.core.quick_init import quick_init
+from floto.core.quick_init import maker, quick_init
 from floto.core.state.state import Item, Kind, State, Status
 from floto.core.swf.events import Event
 from floto.core.swf.limits import LAMBDA_LIMIT, RUN_SECONDS_LIMIT
@@ -38,6 +38,8 @@ class PendingTimeout:
     is_moved: bool = False
 
 
+_new_timeout = maker(PendingTimeout)
+
 RUN_RANK, DECISION_RANK, ITEM_RANK = range(3)
 
 #: Id of the event to which the timeout of the run belongs.
@@ -52,7 +54,7 @@ def of_run(state: State, now: datetime | None = None) -> PendingTimeout | None:
         return None
     lasts = _duration(state.started.data.execution_start_to_close_timeout)
     span = LONGEST_RUN if lasts is None else min(lasts, LONGEST_RUN)
-    return PendingTimeout(_since(state.started.at, now) + span, RUN_RANK, "START_TO_CLOSE")
+    return _new_timeout(_since(state.started.at, now) + span, RUN_RANK, "START_TO_CLOSE")
 
 
 def of_decision_task(state: State, now: datetime | None = None) -> PendingTimeout | None:
@@ -74,7 +76,7 @@ def _waiting_due(scheduled: Event, ended_at: datetime | None, now: datetime | No
 
 def _decision_due(timeout: str | None, timeout_type: str, since: datetime) -> PendingTimeout | None:
     span = _duration(timeout)
-    return None if span is None else PendingTimeout(since + span, DECISION_RANK, timeout_type)
+    return None if span is None else _new_timeout(since + span, DECISION_RANK, timeout_type)
 
 
 def of_item(run: EngineRun, item: Item, now: datetime | None = None) -> PendingTimeout | None:
@@ -85,7 +87,7 @@ def of_item(run: EngineRun, item: Item, now: datetime | None = None) -> PendingT
 
 def _timer(_run: EngineRun, item: Item, now: datetime | None) -> PendingTimeout:
     start = opening(item)
-    return PendingTimeout(_since(start.at, now) + _seconds(start.data.start_to_fire_timeout), ITEM_RANK, FIRE)
+    return _new_timeout(_since(start.at, now) + _seconds(start.data.start_to_fire_timeout), ITEM_RANK, FIRE)
 
 
 def _activity(run: EngineRun, item: Item, now: datetime | None) -> PendingTimeout | None:
@@ -95,7 +97,7 @@ def _activity(run: EngineRun, item: Item, now: datetime | None) -> PendingTimeou
         at = None if span is None else _since(since, now) + span
         # Of equal times, the first one counts, so the order of the timeouts decides ties.
         if at is not None and (earliest is None or at < earliest.at):
-            earliest = PendingTimeout(at, ITEM_RANK, timeout_type)
+            earliest = _new_timeout(at, ITEM_RANK, timeout_type)
     return earliest
 
 
@@ -103,7 +105,7 @@ def _lambda(_run: EngineRun, item: Item, now: datetime | None) -> PendingTimeout
     if item.started is None:
         return None
     lasts = opening(item).data.start_to_close_timeout or str(LAMBDA_LIMIT)
-    return PendingTimeout(_since(item.started.at, now) + _seconds(lasts), ITEM_RANK, "START_TO_CLOSE")
+    return _new_timeout(_since(item.started.at, now) + _seconds(lasts), ITEM_RANK, "START_TO_CLOSE")
 
 
 _ITEM_DUES: Mapping[Kind, Callable[[EngineRun, Item, datetime | None], PendingTimeout | None]] = {

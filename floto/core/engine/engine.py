@@ -27,6 +27,7 @@ from floto.core.engine.stores.records import TaskQueue
 from floto.core.engine.stores.store import Deadline, Ready, RunStore
 from floto.core.engine.tokens import LAMBDA_LIST, TaskKind, Token, read_token
 from floto.core.errors import ServiceError
+from floto.core.quick_init import maker
 from floto.core.state.state import State
 from floto.core.swf import limits
 from floto.core.swf.decisions import Decision
@@ -36,6 +37,10 @@ from floto.core.swf.shapes import WorkflowExecution
 from floto.core.swf.wire import camel
 
 T = TypeVar("T")
+
+_new_token, _decide_at_once = maker(Token), maker(c.DecideAtOnce)
+_start_decision, _start_activity = maker(c.StartDecisionTask), maker(c.StartActivityTask)
+_respond_decision = maker(c.RespondDecisionTaskCompleted)
 
 #: Returns the decisions for a decision task, given the state and the keys that changed lately, or None.
 Decide = Callable[[PolledDecisionTask, State, ChangedKeys], Decided | None]
@@ -173,7 +178,7 @@ class Engine:
     def _claim_decision(
         self, ready: Ready, identity: str, now: datetime, *, with_events: bool = True
     ) -> PolledDecisionTask | None:
-        claimed = self._claim(ready, TaskKind.DECISION, c.StartDecisionTask(identity=identity), now)
+        claimed = self._claim(ready, TaskKind.DECISION, _start_decision(identity=identity), now)
         if claimed is None:
             return None
         run, token = claimed
@@ -219,12 +224,12 @@ class Engine:
             decided = decide(task, state, run.changed)
             if decided is None:
                 return (task, None), None
-            response = c.RespondDecisionTaskCompleted(token=token, decisions=tuple(decided.decisions))
+            response = _respond_decision(token=token, decisions=tuple(decided.decisions))
             self._check(response)
             return (task, decided), response
 
         found: tuple[PolledDecisionTask, Decided | None] | None = self._apply(
-            run, c.DecideAtOnce(decide=respond, identity=identity), now
+            run, _decide_at_once(decide=respond, identity=identity), now
         )
         return found
 
@@ -245,7 +250,7 @@ class Engine:
         """
 
         def claim(ready: Ready) -> tuple[EngineRun, Token] | None:
-            command = c.StartActivityTask(scheduled_event_id=ready.event_id, identity=identity)
+            command = _start_activity(scheduled_event_id=ready.event_id, identity=identity)
             return self._claim(ready, TaskKind.ACTIVITY, command, now)
 
         task_queue = TaskQueue(domain, TaskKind.ACTIVITY, task_list)
@@ -378,7 +383,7 @@ class Engine:
 
 
 def _token(run: EngineRun, kind: TaskKind, ready: Ready, started: int) -> Token:
-    return Token(run.domain, run.execution.run_id, kind, ready.event_id, started)
+    return _new_token(run.domain, run.execution.run_id, kind, ready.event_id, started)
 
 
 #: Kind of the task whose token each command has.

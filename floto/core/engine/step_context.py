@@ -9,6 +9,7 @@ from attrs import evolve
 
 from floto.core.engine.registration.registered_types import RegisteredType
 from floto.core.engine.run import ChangedKeys, EngineRules, EngineRun, Heartbeat, Message, StepOutcome
+from floto.core.quick_init import maker
 from floto.core.state.builder import StateBuilder
 from floto.core.state.fold import add
 from floto.core.state.state import DecisionTasks, Item, Kind, Status
@@ -60,6 +61,9 @@ WAKES: frozenset[type] = frozenset(
         e.LambdaFunctionTimedOut,
     }
 )
+
+_new_event, _new_task = maker(Event), maker(e.DecisionTaskScheduled)
+_new_keys, _new_run, _new_outcome = maker(ChangedKeys), maker(EngineRun), maker(StepOutcome)
 
 
 def to_millisecond(moment: datetime) -> datetime:
@@ -134,7 +138,7 @@ class StepContext:
 
     def append(self, data: Any) -> Event:
         """Append an event, and schedule a decision task if its type is in ``WAKES``."""
-        event = Event(self.next_id, self.at, data)
+        event = _new_event(self.next_id, self.at, data)
         add(self.draft, event)
         self.events.append(event)
         self.next_id += 1
@@ -162,7 +166,7 @@ class StepContext:
         elif self.is_open and not self.is_full and self.decision_tasks.scheduled is None:
             override, started = self.draft.override, self.started
             self.append(
-                e.DecisionTaskScheduled(
+                _new_task(
                     task_list=cast("TaskList", (override or self.draft).task_list),
                     task_priority=started.task_priority,
                     start_to_close_timeout=started.task_start_to_close_timeout,
@@ -186,7 +190,7 @@ class StepContext:
 
     def note_decision_start(self, started: Event) -> None:
         """Record that a decider knows all changes before this event, the first one of the step."""
-        self._changed = ChangedKeys(started.id)
+        self._changed = _new_keys(started.id)
 
     def outcome(self, reply: Any) -> StepOutcome:
         """Return the outcome of the step."""
@@ -195,7 +199,7 @@ class StepContext:
             for event in self.events:
                 heartbeats = heartbeats.discard(getattr(event.data, "scheduled_event_id", 0) or 0)
         keys = tuple(self.draft.touched)
-        after = EngineRun(
+        after = _new_run(
             run.domain,
             run.execution,
             self.draft.state(),
@@ -203,4 +207,4 @@ class StepContext:
             run.execution_context,
             self._changed.after(keys, self.next_id - 1) if keys else self._changed,
         )
-        return StepOutcome(after, tuple(self.events), tuple(self.messages), reply, keys)
+        return _new_outcome(after, tuple(self.events), tuple(self.messages), reply, keys)

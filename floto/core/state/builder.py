@@ -6,7 +6,10 @@ from typing import Any
 
 from rpds import HashTrieMap
 
+from floto.core.quick_init import maker
 from floto.core.state.state import Item, Key, Kind, State
+
+_new_state = maker(State)
 
 
 class StateBuilder:
@@ -89,7 +92,7 @@ class StateBuilder:
         opened = base.opened
         for event_id, key in self._keys.items():
             opened = opened.discard(event_id) if key is None else opened.insert(event_id, key)
-        return State(
+        return _new_state(
             base.execution,
             self.started,
             self.closed,

@@ -13,7 +13,7 @@ from floto.core.engine.deadlines import PendingTimeout
 from floto.core.engine.run import EngineRun, StepOutcome
 from floto.core.engine.step_context import opening
 from floto.core.engine.tokens import LAMBDA_LIST, TaskKind
-from floto.core.quick_init import quick_init
+from floto.core.quick_init import maker, quick_init
 from floto.core.state.state import DecisionTasks, Item, Key, Kind, State, Status
 from floto.core.swf.events import Event
 
@@ -70,12 +70,15 @@ class Changes:
         return self.run.state.closed is not None
 
 
+_new_task, _new_entry, _new_changes = maker(PollableTask), maker(ChangeEntry), maker(Changes)
+
+
 def changes(before: EngineRun, outcome: StepOutcome, now: datetime) -> Changes:
     """Compare a run before and after a step at ``now``, for the items that the step changed."""
     after, keys = outcome.run, outcome.changed_keys
     old, new = before.state, after.state
     if new.closed is not None:
-        return Changes(after, outcome.events)
+        return _new_changes(after, outcome.events)
     entries = [_of_run(after, now)] if old.started is None else []
     entries += _items(after, keys, now)
     items = map(old.items.get, keys)
@@ -90,7 +93,7 @@ def changes(before: EngineRun, outcome: StepOutcome, now: datetime) -> Changes:
         entries = [evolve(entry, due=entry.due and evolve(entry.due, is_moved=True)) for entry in entries]
     kept = {entry.event_id for entry in entries}
     dropped = tuple([id for id in ids if id not in kept])
-    return Changes(after, outcome.events, tuple(entries), _beats(before, after, kept), dropped)
+    return _new_changes(after, outcome.events, tuple(entries), _beats(before, after, kept), dropped)
 
 
 def all_entries(run: EngineRun, now: datetime | None = None) -> list[ChangeEntry]:
@@ -100,7 +103,7 @@ def all_entries(run: EngineRun, now: datetime | None = None) -> list[ChangeEntry
 
 
 def _of_run(run: EngineRun, now: datetime | None) -> ChangeEntry:
-    return ChangeEntry(deadlines.RUN_EVENT, due=deadlines.of_run(run.state, now))
+    return _new_entry(deadlines.RUN_EVENT, due=deadlines.of_run(run.state, now))
 
 
 def _items(run: EngineRun, keys: Iterable[Key], now: datetime | None) -> list[ChangeEntry]:
@@ -110,7 +113,7 @@ def _items(run: EngineRun, keys: Iterable[Key], now: datetime | None) -> list[Ch
         task_of = _ITEM_TASKS.get(key[0])
         item = None if task_of is None else run.state.items.get(key)
         if task_of is not None and item is not None and item.is_open:
-            entries.append(ChangeEntry(opening(item).id, task_of(item), deadlines.of_item(run, item, now)))
+            entries.append(_new_entry(opening(item).id, task_of(item), deadlines.of_item(run, item, now)))
     return entries
 
 
@@ -130,11 +133,11 @@ def _activity(item: Item) -> PollableTask:
     event = opening(item)
     data = event.data
     priority = int(data.task_priority or 0)
-    return PollableTask(TaskKind.ACTIVITY, data.task_list.name, priority, event.at, _started(item))
+    return _new_task(TaskKind.ACTIVITY, data.task_list.name, priority, event.at, _started(item))
 
 
 def _lambda(item: Item) -> PollableTask:
-    return PollableTask(TaskKind.LAMBDA, LAMBDA_LIST, 0, opening(item).at, _started(item))
+    return _new_task(TaskKind.LAMBDA, LAMBDA_LIST, 0, opening(item).at, _started(item))
 
 
 def _started(item: Item) -> int:
@@ -159,10 +162,10 @@ def _decision(state: State, now: datetime | None) -> list[ChangeEntry]:
     if started is not None:
         id = started.data.scheduled_event_id
         # It has been dispatched, so its task list no longer matters.
-        task = PollableTask(TaskKind.DECISION, "", 0, started.at, started.id)
+        task = _new_task(TaskKind.DECISION, "", 0, started.at, started.id)
     elif scheduled is not None:
         id, at, data = scheduled.id, scheduled.at, scheduled.data
-        task = PollableTask(TaskKind.DECISION, data.task_list.name, int(data.task_priority or 0), at)
+        task = _new_task(TaskKind.DECISION, data.task_list.name, int(data.task_priority or 0), at)
     else:
         return []
-    return [ChangeEntry(id, task, deadlines.of_decision_task(state, now))]
+    return [_new_entry(id, task, deadlines.of_decision_task(state, now))]

@@ -22,7 +22,7 @@ from floto.core.engine.stores.changes import ChangeEntry, Changes, PollableTask
 from floto.core.engine.stores.records import TaskQueue
 from floto.core.engine.stores.store import Deadline, Ready
 from floto.core.engine.tokens import TaskKind
-from floto.core.quick_init import quick_init
+from floto.core.quick_init import maker, quick_init
 from floto.core.swf.shapes import WorkflowExecution
 
 #: Entries that are out of date, beside as many as are up to date, before the heaps are rebuilt.
@@ -54,6 +54,9 @@ class OpenRun:
         """Return a run that has just started, without its tasks and deadlines."""
         parent = run.state.start.parent_workflow_execution
         return cls(number, run.domain, run.execution, None if parent is None else parent.run_id)
+
+
+_new_open_run, _new_task, _new_ready = maker(OpenRun), maker(PollableTask), maker(Ready)
 
 
 class OpenRuns:
@@ -130,7 +133,7 @@ class OpenRuns:
             if _is_put_off(entry, run) if id in changes.beats else is_new:
                 new_dues.append(id)
                 _set(dues, id, entry.due)
-        after = OpenRun(run.number, run.domain, run.execution, run.parent, revision, tasks, dues)
+        after = _new_open_run(run.number, run.domain, run.execution, run.parent, revision, tasks, dues)
         self._put(after, new_tasks, new_dues)
 
     def _owned(self, task: PollableTask, old: PollableTask | None) -> PollableTask:
@@ -139,9 +142,7 @@ class OpenRuns:
             return task
         first = old or task
         lease = self._leases[task.kind]
-        return PollableTask(
-            task.kind, first.task_list, first.priority, first.scheduled_at, task.started, lease
-        )
+        return _new_task(task.kind, first.task_list, first.priority, first.scheduled_at, task.started, lease)
 
     def _put(self, run: OpenRun, new_tasks: Iterable[int], new_dues: Iterable[int]) -> None:
         run_id = run.execution.run_id
@@ -211,7 +212,7 @@ class OpenRuns:
             *_, event_id, run_id = queue[0]
             task = self._claimable(run_id, event_id)
             if task is not None:
-                return Ready(run_id, event_id, task.started, task.redeliveries)
+                return _new_ready(run_id, event_id, task.started, task.redeliveries)
             heapq.heappop(queue)
         return None
 
