@@ -69,9 +69,12 @@ def of_decision_task(state: State, now: datetime | None = None) -> PendingTimeou
 
 
 def _waiting_due(scheduled: Event, ended_at: datetime | None, now: datetime | None) -> PendingTimeout | None:
+    timeout = scheduled.data.schedule_to_start_timeout
+    if timeout == "NONE":
+        return None
     # Undocumented for one scheduled while another is started: it counts from when it can be dispatched.
     since = scheduled.at if ended_at is None else max(scheduled.at, ended_at)
-    return _decision_due(scheduled.data.schedule_to_start_timeout, "SCHEDULE_TO_START", _since(since, now))
+    return _decision_due(timeout, "SCHEDULE_TO_START", _since(since, now))
 
 
 def _decision_due(timeout: str | None, timeout_type: str, since: datetime) -> PendingTimeout | None:
@@ -91,14 +94,16 @@ def _timer(_run: EngineRun, item: Item, now: datetime | None) -> PendingTimeout:
 
 
 def _activity(run: EngineRun, item: Item, now: datetime | None) -> PendingTimeout | None:
-    earliest: PendingTimeout | None = None
+    earliest: datetime | None = None
+    earliest_type = ""
     for timeout_type, since, text in _clocks(run, item):
-        span = _duration(text)
-        at = None if span is None else _since(since, now) + span
+        if text is None or text == "NONE":
+            continue
+        at = _since(since, now) + _seconds(text)
         # Of equal times, the first one counts, so the order of the timeouts decides ties.
-        if at is not None and (earliest is None or at < earliest.at):
-            earliest = _new_timeout(at, ITEM_RANK, timeout_type)
-    return earliest
+        if earliest is None or at < earliest:
+            earliest, earliest_type = at, timeout_type
+    return None if earliest is None else _new_timeout(earliest, ITEM_RANK, earliest_type)
 
 
 def _lambda(_run: EngineRun, item: Item, now: datetime | None) -> PendingTimeout | None:

@@ -23,7 +23,7 @@ from floto.core.engine.registration.type_settings import RUN_NEEDS, missing, run
 from floto.core.engine.run import ChangedKeys, EngineRules, EngineRun, StepOutcome, ToWorkflow
 from floto.core.engine.step import step
 from floto.core.engine.stores.changes import changes
-from floto.core.engine.stores.records import TaskQueue
+from floto.core.engine.stores.records import TaskQueue, task_queue_of
 from floto.core.engine.stores.store import Deadline, Ready, RunStore
 from floto.core.engine.tokens import LAMBDA_LIST, TaskKind, Token, read_token
 from floto.core.errors import ServiceError
@@ -171,7 +171,7 @@ class Engine:
             The task, or None if none is scheduled.
         """
         return self._claim_next(
-            TaskQueue(domain, TaskKind.DECISION, task_list),
+            task_queue_of(domain, TaskKind.DECISION, task_list),
             lambda ready: self._claim_decision(ready, identity, now, with_events=with_events),
         )
 
@@ -205,7 +205,7 @@ class Engine:
             ServiceFault: The decisions are malformed; nothing is changed.
         """
         return self._claim_next(
-            TaskQueue(domain, TaskKind.DECISION, task_list),
+            task_queue_of(domain, TaskKind.DECISION, task_list),
             lambda ready: self._claim_and_decide(ready, identity, now, decide),
         )
 
@@ -253,8 +253,10 @@ class Engine:
             command = _start_activity(scheduled_event_id=ready.event_id, identity=identity)
             return self._claim(ready, TaskKind.ACTIVITY, command, now)
 
-        task_queue = TaskQueue(domain, TaskKind.ACTIVITY, task_list)
-        claimed = claim(chosen) if chosen else self._claim_next(task_queue, claim)
+        if chosen:
+            claimed = claim(chosen)
+        else:
+            claimed = self._claim_next(task_queue_of(domain, TaskKind.ACTIVITY, task_list), claim)
         return None if claimed is None else activity_task(*claimed)
 
     def poll_lambda(self, domain: str, now: datetime) -> LambdaTask | None:
@@ -264,7 +266,7 @@ class Engine:
             command = c.StartLambdaFunction(scheduled_event_id=ready.event_id)
             return self._claim(ready, TaskKind.LAMBDA, command, now)
 
-        claimed = self._claim_next(TaskQueue(domain, TaskKind.LAMBDA, LAMBDA_LIST), claim)
+        claimed = self._claim_next(task_queue_of(domain, TaskKind.LAMBDA, LAMBDA_LIST), claim)
         return None if claimed is None else lambda_task(*claimed)
 
     def respond(self, command_type: type, token: str, now: datetime, **fields: Any) -> Any:
@@ -356,7 +358,7 @@ class Engine:
         """Apply a command, then every message that it causes, in the order in which they were sent."""
         self._check(command)
         first = self._step(run, command, now)
-        queue = deque(first.messages)
+        queue = deque(first.messages) if first.messages else None
         while queue:
             message = queue.popleft()
             reached = False

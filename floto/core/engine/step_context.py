@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, cast
+from typing import Any
 
 from attrs import evolve
 
@@ -16,7 +16,7 @@ from floto.core.state.state import DecisionTasks, Item, Kind, Status
 from floto.core.swf import events as e
 from floto.core.swf.events import Event
 from floto.core.swf.limits import EVENT_LIMIT
-from floto.core.swf.shapes import ActivityType, TaskList, WorkflowType
+from floto.core.swf.shapes import ActivityType, WorkflowType
 
 #: History length at which SWF terminates a run. Undocumented: whether the closing event counts.
 MAX_EVENTS = EVENT_LIMIT
@@ -83,13 +83,15 @@ class StepContext:
     def __init__(self, run: EngineRun, now: datetime, rules: EngineRules) -> None:
         last = run.state.last
         #: Time of the clock; the events of the run may be ahead of it.
-        self.now = to_millisecond(now)
-        self.at = self.now if last is None else max(self.now, last.at)
+        self.now = self.at = to_millisecond(now)
+        #: Id of the next event.
+        self.next_id = 1
+        if last is not None:
+            self.next_id = last.id + 1
+            self.at = max(self.at, last.at)
         self.run = run
         self.rules = rules
         self.draft = StateBuilder(run.state)
-        #: Id of the next event.
-        self.next_id = run.state.last_event_id + 1
         self.events: list[Event] = []
         self.messages: list[Message] = []
         self._changed = run.changed
@@ -161,13 +163,14 @@ class StepContext:
             self._wake()
 
     def _wake(self) -> None:
+        draft = self.draft
         if self._batching:
             self._woken = True
-        elif self.is_open and not self.is_full and self.decision_tasks.scheduled is None:
-            override, started = self.draft.override, self.started
+        elif draft.closed is None and draft.decision_tasks.scheduled is None and not self.is_full:
+            override, started = draft.override, self.started
             self.append(
                 _new_task(
-                    task_list=cast("TaskList", (override or self.draft).task_list),
+                    task_list=(override or draft).task_list,  # type: ignore[arg-type]  # the start set it
                     task_priority=started.task_priority,
                     start_to_close_timeout=started.task_start_to_close_timeout,
                     schedule_to_start_timeout=override.schedule_to_start_timeout if override else "NONE",

@@ -17,6 +17,9 @@ from floto.core.quick_init import maker, quick_init
 from floto.core.state.state import DecisionTasks, Item, Key, Kind, State, Status
 from floto.core.swf.events import Event
 
+_NO_BEATS: frozenset[int] = frozenset()
+_event_id = attrgetter("event_id")
+
 
 @quick_init
 @frozen(weakref_slot=False)
@@ -55,7 +58,7 @@ class Changes:
     #: The open items that the step may have changed.
     entries: tuple[ChangeEntry, ...] = ()
     #: Events whose activities got a heartbeat.
-    beats: frozenset[int] = frozenset()
+    beats: frozenset[int] = _NO_BEATS
     #: Events whose items closed: the store deletes their tasks and deadlines.
     dropped: tuple[int, ...] = ()
 
@@ -80,20 +83,23 @@ def changes(before: EngineRun, outcome: StepOutcome, now: datetime) -> Changes:
     if new.closed is not None:
         return _new_changes(after, outcome.events)
     entries = [_of_run(after, now)] if old.started is None else []
-    entries += _items(after, keys, now)
-    items = map(old.items.get, keys)
-    ids = [opening(item).id for item in items if item is not None and item.is_open]
+    opened: list[int] = []
+    if keys:
+        entries += _items(after, keys, now)
+        items = map(old.items.get, keys)
+        opened += [opening(item).id for item in items if item is not None and item.is_open]
     if new.decision_tasks is not old.decision_tasks:
         entries += _decision(new, now)
-        ids += _decision_ids(old.decision_tasks)
+        opened += _decision_ids(old.decision_tasks)
     if len(entries) > 1:
         # In the order of the events: that of the keys differs from process to process.
-        entries.sort(key=attrgetter("event_id"))
+        entries.sort(key=_event_id)
     if new.last is not None and now < new.last.at:
         entries = [evolve(entry, due=entry.due and evolve(entry.due, is_moved=True)) for entry in entries]
-    kept = {entry.event_id for entry in entries}
-    dropped = tuple([id for id in ids if id not in kept])
-    return _new_changes(after, outcome.events, tuple(entries), _beats(before, after, kept), dropped)
+    kept = set(map(_event_id, entries))
+    dropped = tuple([id for id in opened if id not in kept])
+    beats = _NO_BEATS if before.heartbeats is after.heartbeats else _beats(before, after, kept)
+    return _new_changes(after, outcome.events, tuple(entries), beats, dropped)
 
 
 def all_entries(run: EngineRun, now: datetime | None = None) -> list[ChangeEntry]:
@@ -113,7 +119,8 @@ def _items(run: EngineRun, keys: Iterable[Key], now: datetime | None) -> list[Ch
         task_of = _ITEM_TASKS.get(key[0])
         item = None if task_of is None else run.state.items.get(key)
         if task_of is not None and item is not None and item.is_open:
-            entries.append(_new_entry(opening(item).id, task_of(item), deadlines.of_item(run, item, now)))
+            opened = opening(item)
+            entries.append(_new_entry(opened.id, task_of(item, opened), deadlines.of_item(run, item, now)))
     return entries
 
 
@@ -126,30 +133,29 @@ def _decision_ids(tasks: DecisionTasks) -> list[int]:
 
 def _beats(before: EngineRun, after: EngineRun, ids: Iterable[int]) -> frozenset[int]:
     old, new = before.heartbeats, after.heartbeats
-    return frozenset() if old is new else frozenset(id for id in ids if old.get(id) != new.get(id))
+    return frozenset(id for id in ids if old.get(id) != new.get(id))
 
 
-def _activity(item: Item) -> PollableTask:
-    event = opening(item)
-    data = event.data
+def _activity(item: Item, opened: Event) -> PollableTask:
+    data = opened.data
     priority = int(data.task_priority or 0)
-    return _new_task(TaskKind.ACTIVITY, data.task_list.name, priority, event.at, _started(item))
+    return _new_task(TaskKind.ACTIVITY, data.task_list.name, priority, opened.at, _started(item))
 
 
-def _lambda(item: Item) -> PollableTask:
-    return _new_task(TaskKind.LAMBDA, LAMBDA_LIST, 0, opening(item).at, _started(item))
+def _lambda(item: Item, opened: Event) -> PollableTask:
+    return _new_task(TaskKind.LAMBDA, LAMBDA_LIST, 0, opened.at, _started(item))
 
 
 def _started(item: Item) -> int:
     return 0 if item.status is Status.SCHEDULED or item.started is None else item.started.id
 
 
-def _no_task(_item: Item) -> None:
+def _no_task(_item: Item, _opened: Event) -> None:
     return None
 
 
 #: Kinds of items with a task or a deadline, and the task of each item.
-_ITEM_TASKS: Mapping[Kind, Callable[[Item], PollableTask | None]] = {
+_ITEM_TASKS: Mapping[Kind, Callable[[Item, Event], PollableTask | None]] = {
     Kind.ACTIVITY: _activity,
     Kind.LAMBDA: _lambda,
     Kind.TIMER: _no_task,

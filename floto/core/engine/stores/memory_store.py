@@ -152,15 +152,15 @@ class MemoryStore:
 
     def save(self, changes: Changes) -> None:
         """Write the changes of a step."""
-        run_id = _id(changes.run)
+        run, run_id = changes.run, changes.run.execution.run_id
         entry = self._begin(changes) if changes.is_new else self._entries[run_id]
-        entry.run = changes.run
+        entry.run = run
         entry.record = _updated(entry.record, changes)
         entry.events.extend(changes.events)
-        if changes.is_closed:
+        if run.state.closed is not None:
             self.open_runs.drop(run_id)
         else:
-            before = self.open_runs.get(run_id) or OpenRun.started(entry.record.number, changes.run)
+            before = self.open_runs.get(run_id) or OpenRun.started(entry.record.number, run)
             self.open_runs.apply(changes, before)
 
     def _begin(self, changes: Changes) -> _Entry:
@@ -175,8 +175,8 @@ class MemoryStore:
             parent=first.data.parent_workflow_execution,
             tags=first.data.tag_list or (),
         )
-        self._latest[run.domain, run.execution.workflow_id] = _id(run)
-        entry = self._entries[_id(run)] = _Entry(run, record)
+        self._latest[run.domain, run.execution.workflow_id] = run.execution.run_id
+        entry = self._entries[run.execution.run_id] = _Entry(run, record)
         return entry
 
     def expire(self, run_id: str, at: datetime) -> None:
@@ -244,7 +244,3 @@ def _updated(record: Record, changes: Changes) -> Record:
 
 
 _seen = attrgetter("cancel_requested", "execution_context", "activity_at")
-
-
-def _id(run: EngineRun) -> str:
-    return run.execution.run_id

@@ -19,7 +19,7 @@ from attrs import evolve, frozen
 from floto.core.engine.deadlines import PendingTimeout
 from floto.core.engine.run import EngineRun
 from floto.core.engine.stores.changes import ChangeEntry, Changes, PollableTask
-from floto.core.engine.stores.records import TaskQueue
+from floto.core.engine.stores.records import TaskQueue, task_queue_of
 from floto.core.engine.stores.store import Deadline, Ready
 from floto.core.engine.tokens import TaskKind
 from floto.core.quick_init import maker, quick_init
@@ -132,7 +132,10 @@ class OpenRuns:
                 tasks[id] = self._owned(task, old)
             if _is_put_off(entry, run) if id in changes.beats else is_new:
                 new_dues.append(id)
-                _set(dues, id, entry.due)
+                if entry.due is None:
+                    dues.pop(id, None)
+                else:
+                    dues[id] = entry.due
         after = _new_open_run(run.number, run.domain, run.execution, run.parent, revision, tasks, dues)
         self._put(after, new_tasks, new_dues)
 
@@ -168,7 +171,7 @@ class OpenRuns:
                 self._rebuild()
 
     def _queue(self, run: OpenRun, event_id: int, task: PollableTask) -> None:
-        task_queue = TaskQueue(run.domain, task.kind, task.task_list)
+        task_queue = task_queue_of(run.domain, task.kind, task.task_list)
         self.offered.add(task_queue)
         self._added += 1
         row = (-task.priority, task.scheduled_at, run.number, event_id, run.execution.run_id)
@@ -294,10 +297,3 @@ def _is_put_off(entry: ChangeEntry, run: OpenRun) -> bool:
 
 #: Timeout types that a heartbeat may put off; a deadline that was read from a file has none.
 _PUT_OFF = ("HEARTBEAT", "")
-
-
-def _set(dues: dict[int, PendingTimeout], event_id: int, due: PendingTimeout | None) -> None:
-    if due is None:
-        dues.pop(event_id, None)
-    else:
-        dues[event_id] = due

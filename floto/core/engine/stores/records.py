@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
+from functools import lru_cache
 from typing import Literal, NamedTuple
 
 from attrs import frozen
@@ -97,3 +98,9 @@ class TaskQueue(NamedTuple):
     domain: str
     kind: TaskKind
     task_list: str
+
+
+@lru_cache(maxsize=512)
+def task_queue_of(domain: str, kind: TaskKind, task_list: str) -> TaskQueue:
+    """Return a task queue; most steps name the same ones, so they are cached."""
+    return TaskQueue(domain, kind, task_list)
