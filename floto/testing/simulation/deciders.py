@@ -17,7 +17,7 @@ from floto.core.swf.events import (
     StartChildWorkflowExecutionInitiated,
 )
 from floto.core.swf.service import PolledDecisionTask
-from floto.testing.simulation.context import Move, SimulationContext
+from floto.testing.simulation.context import Move, SimulationContext, new_move
 from floto.testing.simulation.external_clients import ExternalClients
 from floto.testing.simulation.known_runs import Run, Runs, task_id_of
 from floto.testing.simulation.result import SimulatedStep
@@ -61,12 +61,12 @@ class Deciders:
         """Yield a move for each task list with a decision task to poll."""
         for task_list in self.lists:
             if self._context.world.has_decision(task_list):
-                yield Move("decide", task_list, self._decide)
+                yield new_move("decide", task_list, self._decide)
 
     def responses(self) -> Iterator[Move]:
         """Yield a move for each response that is still to be sent."""
         for response in self._pending:
-            yield Move("answer", response, self._respond_late)
+            yield new_move("answer", response, self._respond_late)
 
     def _decide(self, task_list: str) -> None:
         self._clients.may_interfere()
