@@ -32,10 +32,11 @@ def quick_init(cls: type[T]) -> type[T]:
         if field.converter or field.validator or type(field.default) is attrs.Factory:
             msg = f"{cls.__name__}.{field.name}: a quick constructor calls no converter, validator or factory"
             raise TypeError(msg)
-    unfrozen = {"__slots__": (), "__setattr__": object.__setattr__, "__delattr__": object.__delattr__}
+    unfrozen: dict[str, Any] = {"__slots__": ()}
+    unfrozen |= {name: getattr(object, name) for name in ("__init__", "__setattr__", "__delattr__")}
     names: dict[str, Any] = {f"default_{field.name}": field.default for field in fields}
     names |= {"cls": cls, "set_class": object.__dict__["__class__"].__set__}
-    names["unfrozen"], names["new"] = type(cls.__name__, (cls,), unfrozen), object.__new__
+    names["unfrozen"] = type(cls.__name__, (cls,), unfrozen)
     exec(_source(fields), names)  # noqa: S102 - of the names of fields alone
     _MAKERS[cls] = names["make"]
     names["__init__"].__annotations__ = cls.__init__.__annotations__
@@ -64,5 +65,5 @@ def _source(fields: tuple[attrs.Attribute[Any], ...]) -> str:
         parameters.append(field.name if is_required else f"{field.name}=default_{field.name}")
     fill = [*(f"    self.{field.name} = {field.name}" for field in fields), "    self.__class__ = cls"]
     lines = [f"def __init__({', '.join(['self', *parameters])}):", "    set_class(self, unfrozen)", *fill]
-    lines += [f"def make({', '.join(parameters)}):", "    self = new(unfrozen)", *fill, "    return self"]
+    lines += [f"def make({', '.join(parameters)}):", "    self = unfrozen()", *fill, "    return self"]
     return "\n".join(lines)
