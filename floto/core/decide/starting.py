@@ -37,6 +37,8 @@ def starts(progress: Progress, given: Mapping[str, Any]) -> tuple[list[Decision]
     Returns:
         The decisions, and the message of each task that cannot be started, by its id.
     """
+    if not progress.steps:
+        return [], {}
     room = room_to_open(progress.state)
     turns = room_in_groups(progress)
     found: list[Decision] = []

@@ -284,7 +284,8 @@ class Engine:
         Raises:
             ServiceFault: The token or a field is invalid, or the task is not started.
         """
-        command = command_type(token=read_token(token, _TOKENS[command_type]), **fields)
+        kind, new_command = _RESPONSES[command_type]
+        command = new_command(token=read_token(token, kind), **fields)
         run = self._store.load(command.token.run_id)
         if run is None:
             run_id = command.token.run_id
@@ -328,7 +329,9 @@ class Engine:
 
     def _claim_next(self, task_queue: TaskQueue, claim: Callable[[Ready], T | None]) -> T | None:
         before = None
-        while (ready := self._store.next_task(task_queue)) is not None and ready != before:
+        while (ready := self._store.next_task(task_queue)) is not None:
+            if before is not None and ready == before:
+                break
             claimed = claim(ready)
             if claimed is not None:
                 return claimed
@@ -388,13 +391,13 @@ def _token(run: EngineRun, kind: TaskKind, ready: Ready, started: int) -> Token:
     return _new_token(run.domain, run.execution.run_id, kind, ready.event_id, started)
 
 
-#: Kind of the task whose token each command has.
-_TOKENS: Mapping[type, TaskKind] = {
-    c.RespondDecisionTaskCompleted: TaskKind.DECISION,
-    c.RespondActivityTaskCompleted: TaskKind.ACTIVITY,
-    c.RespondActivityTaskFailed: TaskKind.ACTIVITY,
-    c.RespondActivityTaskCanceled: TaskKind.ACTIVITY,
-    c.RecordActivityTaskHeartbeat: TaskKind.ACTIVITY,
-    c.RespondLambdaFunctionCompleted: TaskKind.LAMBDA,
-    c.RespondLambdaFunctionFailed: TaskKind.LAMBDA,
+#: Kind of the task whose token each command has, and a function that makes the command.
+_RESPONSES: Mapping[type, tuple[TaskKind, Callable[..., Any]]] = {
+    c.RespondDecisionTaskCompleted: (TaskKind.DECISION, maker(c.RespondDecisionTaskCompleted)),
+    c.RespondActivityTaskCompleted: (TaskKind.ACTIVITY, maker(c.RespondActivityTaskCompleted)),
+    c.RespondActivityTaskFailed: (TaskKind.ACTIVITY, maker(c.RespondActivityTaskFailed)),
+    c.RespondActivityTaskCanceled: (TaskKind.ACTIVITY, maker(c.RespondActivityTaskCanceled)),
+    c.RecordActivityTaskHeartbeat: (TaskKind.ACTIVITY, maker(c.RecordActivityTaskHeartbeat)),
+    c.RespondLambdaFunctionCompleted: (TaskKind.LAMBDA, maker(c.RespondLambdaFunctionCompleted)),
+    c.RespondLambdaFunctionFailed: (TaskKind.LAMBDA, maker(c.RespondLambdaFunctionFailed)),
 }

@@ -54,8 +54,8 @@ _ENCODER = json.JSONEncoder(ensure_ascii=False, **STYLE)
 _ASCII_ENCODER = json.JSONEncoder(ensure_ascii=True, **STYLE)
 
 
-#: The first characters of JSON texts: of values, white space, and none.
-_FIRST = frozenset({*'{["-0123456789tfn \t\n\r', ""})
+#: The first characters of JSON texts: those of values, and white space.
+_FIRST = frozenset('{["-0123456789tfn \t\n\r')
 
 
 def freeze(value: Any) -> Any:

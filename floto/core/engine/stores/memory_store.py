@@ -17,6 +17,7 @@ from floto.core.engine.stores.open_runs import OpenRun, OpenRuns
 from floto.core.engine.stores.records import ListingQuery, Position, Record, TaskQueue, last_scheduled
 from floto.core.engine.stores.store import Deadline, Ready
 from floto.core.engine.tokens import TaskKind
+from floto.core.quick_init import maker
 from floto.core.swf.closing_events import CLOSING_EVENTS
 from floto.core.swf.events import Event
 from floto.core.swf.service import ExecutionInfo
@@ -33,6 +34,9 @@ class _Entry:
     run: EngineRun
     record: Record
     events: list[Event] = field(factory=list)
+
+
+_new_record = maker(Record)
 
 
 class MemoryStore:
@@ -231,7 +235,7 @@ def _updated(record: Record, changes: Changes) -> Record:
         info = evolve(info, closed_at=closed.at, close_status=CLOSING_EVENTS[type(closed.data)].status)
     elif (is_canceled, run.execution_context, activity_at) == _seen(record):
         return record
-    return Record(
+    return _new_record(
         number=record.number,
         domain=record.domain,
         info=info,

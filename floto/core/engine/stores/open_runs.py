@@ -56,7 +56,8 @@ class OpenRun:
         return cls(number, run.domain, run.execution, None if parent is None else parent.run_id)
 
 
-_new_open_run, _new_task, _new_ready = maker(OpenRun), maker(PollableTask), maker(Ready)
+_new_open_run, _new_task = maker(OpenRun), maker(PollableTask)
+_new_ready, _new_deadline = maker(Ready), maker(Deadline)
 
 
 class OpenRuns:
@@ -273,7 +274,7 @@ class OpenRuns:
             run = self._runs.get(run_id)
             due = None if run is None else run.dues.get(event_id)
             if due is not None and due.at == at:
-                return Deadline(at, run_id, event_id)
+                return _new_deadline(at, run_id, event_id)
             heapq.heappop(self._deadlines)
         return None
 

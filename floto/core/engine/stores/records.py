@@ -13,12 +13,14 @@ from typing import Literal, NamedTuple
 from attrs import frozen
 
 from floto.core.engine.tokens import TaskKind
+from floto.core.quick_init import quick_init
 from floto.core.swf.events import ActivityTaskScheduled, Event
 from floto.core.swf.service import ExecutionInfo
 from floto.core.swf.shapes import WorkflowExecution
 
 
-@frozen(kw_only=True)
+@quick_init
+@frozen(kw_only=True, weakref_slot=False)
 class Record:
     """Data of one run, open or closed, for listings and descriptions."""
 
