@@ -62,8 +62,8 @@ def _source(fields: tuple[attrs.Attribute[Any], ...]) -> str:
         if field.kw_only and "*" not in parameters:
             parameters.append("*")
         is_required = field.default is attrs.NOTHING
-        parameters.append(field.name if is_required else f"{field.name}=default_{field.name}")
-    fill = [*(f"    self.{field.name} = {field.name}" for field in fields), "    self.__class__ = cls"]
+        parameters.append(str(field.alias) if is_required else f"{field.alias}=default_{field.name}")
+    fill = [*(f"    self.{field.name} = {field.alias}" for field in fields), "    self.__class__ = cls"]
     lines = [f"def __init__({', '.join(['self', *parameters])}):", "    set_class(self, unfrozen)", *fill]
     lines += [f"def make({', '.join(parameters)}):", "    self = unfrozen()", *fill, "    return self"]
     return "\n".join(lines)

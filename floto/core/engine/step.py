@@ -113,9 +113,10 @@ def _respond_decision_task(context: StepContext, command: c.RespondDecisionTaskC
     scheduled_id = command.token.scheduled_event_id
     if started is None or started.data.scheduled_event_id != scheduled_id:
         raise faults.unknown_decision_task(scheduled_id)
-    if any(isinstance(decision, CLOSE_DECISIONS) for decision in command.decisions[:-1]):
-        message = "Close must be last decision in list"
-        raise faults.invalid(message)
+    for decision in command.decisions[:-1]:
+        if isinstance(decision, CLOSE_DECISIONS):
+            message = "Close must be last decision in list"
+            raise faults.invalid(message)
     context.begin_batch()
     completed = context.append(
         _decision_completed(

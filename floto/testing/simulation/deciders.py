@@ -8,6 +8,7 @@ from contextlib import suppress
 from attrs import define
 
 from floto.core.errors import UnknownResource
+from floto.core.quick_init import maker
 from floto.core.swf.decisions import Decision, ScheduleActivityTask, StartChildWorkflowExecution
 from floto.core.swf.events import (
     ActivityTaskCancelRequested,
@@ -25,6 +26,7 @@ from floto.testing.simulation.workers import Workers
 
 #: Runs of a workflow id after which one that continues as new is canceled.
 _REPEATS = 3
+_new_step = maker(SimulatedStep)
 
 
 @define(eq=False)
@@ -135,7 +137,7 @@ class Deciders:
                 note(run, event)
         if run.spec is not None:
             left = len(run.shown.events)
-            self.steps.append(SimulatedStep(run.spec, response.decisions, run.shown, response.seen, left))
+            self.steps.append(_new_step(run.spec, response.decisions, run.shown, response.seen, left))
 
     def _scheduled(self, run: Run, event: Event) -> None:
         task_id = event.data.activity_id

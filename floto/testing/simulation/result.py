@@ -43,6 +43,7 @@ class Failure:
     details: Any
 
 
+@quick_init
 @frozen(eq=False)
 class SimulatedStep:
     """One decision task and its response; public as ``floto.testing.Step``."""

@@ -130,7 +130,7 @@ class OpenRuns:
             is_new = id not in run.dues if task is None else old is None or old.started != task.started
             if task is not None and is_new:
                 new_tasks.append(id)
-                tasks[id] = self._owned(task, old)
+                tasks[id] = self._owned(task, old) if task.started else task
             if _is_put_off(entry, run) if id in changes.beats else is_new:
                 new_dues.append(id)
                 if entry.due is None:
@@ -141,9 +141,7 @@ class OpenRuns:
         self._put(after, new_tasks, new_dues)
 
     def _owned(self, task: PollableTask, old: PollableTask | None) -> PollableTask:
-        """Return a task with its owner; it keeps the task list by which it was scheduled."""
-        if not task.started:
-            return task
+        """Return a started task with its owner; it keeps the task list by which it was scheduled."""
         first = old or task
         lease = self._leases[task.kind]
         return _new_task(task.kind, first.task_list, first.priority, first.scheduled_at, task.started, lease)
