@@ -21,7 +21,7 @@ from floto.core.decide.ruled_update import RuledUpdate, last_event_of
 from floto.core.decide.update import Update
 from floto.core.errors import SpecError
 from floto.core.payloads.stored import read_result
-from floto.core.quick_init import quick_init
+from floto.core.quick_init import maker, quick_init
 from floto.core.spec import graph
 from floto.core.spec.decider_spec import CODEC, DeciderSpec, as_spec
 from floto.core.spec.expand import Expansion, GeneratorError, expansion
@@ -198,6 +198,9 @@ class Progress:
         return observe(self, events)
 
 
+_new_progress = maker(Progress)
+
+
 def begin(
     spec: DeciderSpec, history: History | Iterable[Event] | State = EMPTY, codec: TaskCodec = CODEC
 ) -> Progress:
@@ -279,7 +282,7 @@ def updated(before: Progress, state: State, positions: Iterable[int]) -> Progres
 def after(update: Update) -> Progress:
     """Return the progress after an update."""
     before = update.before
-    return Progress(
+    return _new_progress(
         before.spec,
         before.codec,
         update.state,

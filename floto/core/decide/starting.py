@@ -13,6 +13,7 @@ from floto.core.decide.retrying import EndWait, Start, Step, Wait
 from floto.core.decide.update import unreadable
 from floto.core.errors import PayloadError, SpecError
 from floto.core.payloads import payload
+from floto.core.quick_init import maker
 from floto.core.spec.activity_timeouts import with_timeouts
 from floto.core.spec.kinds import ActivityTask
 from floto.core.spec.task_lists import default_child_list, routed
@@ -22,6 +23,8 @@ from floto.core.state.state import Kind, State
 from floto.core.swf.decisions import Decision, StartChildWorkflowExecution
 from floto.core.swf.limits import OPEN_LIMIT
 from floto.core.swf.reserved_names import CHECKPOINT_PREFIX
+
+_new_given = maker(Given)
 
 
 def starts(progress: Progress, given: Mapping[str, Any]) -> tuple[list[Decision], dict[str, str]]:
@@ -34,6 +37,8 @@ def starts(progress: Progress, given: Mapping[str, Any]) -> tuple[list[Decision]
     Returns:
         The decisions, and the message of each task that cannot be started, by its id.
     """
+    if not progress.steps:
+        return [], {}
     room = room_to_open(progress.state)
     turns = room_in_groups(progress)
     found: list[Decision] = []
@@ -118,7 +123,7 @@ def given_to(position: int, progress: Progress, given: Mapping[str, Any]) -> Giv
     """
     state, spec = progress.state, progress.spec
     context = {**given, **progress.results_for(position)}
-    return Given(
+    return _new_given(
         context=context,
         execution=state.execution,
         decision_task_list=default_child_list(spec.task_list, state.start.task_list.name),

@@ -148,7 +148,8 @@ class RespondActivityTaskCompleted:
     result: str | None = None
 
 
-@frozen(kw_only=True)
+@quick_init
+@frozen(kw_only=True, weakref_slot=False)
 class RespondActivityTaskFailed:
     """Fail an activity task."""
 
@@ -157,7 +158,8 @@ class RespondActivityTaskFailed:
     details: str | None = None
 
 
-@frozen(kw_only=True)
+@quick_init
+@frozen(kw_only=True, weakref_slot=False)
 class RespondActivityTaskCanceled:
     """Report that a worker stopped an activity task because cancellation was requested."""
 
@@ -165,7 +167,8 @@ class RespondActivityTaskCanceled:
     details: str | None = None
 
 
-@frozen(kw_only=True)
+@quick_init
+@frozen(kw_only=True, weakref_slot=False)
 class RecordActivityTaskHeartbeat:
     """Record a heartbeat; the reply is True if cancellation of the activity was requested."""
 
@@ -180,7 +183,8 @@ class StartLambdaFunction:
     scheduled_event_id: int
 
 
-@frozen(kw_only=True)
+@quick_init
+@frozen(kw_only=True, weakref_slot=False)
 class RespondLambdaFunctionCompleted:
     """Complete a Lambda function."""
 
@@ -188,7 +192,8 @@ class RespondLambdaFunctionCompleted:
     result: str | None = None
 
 
-@frozen(kw_only=True)
+@quick_init
+@frozen(kw_only=True, weakref_slot=False)
 class RespondLambdaFunctionFailed:
     """Fail a Lambda function."""
 

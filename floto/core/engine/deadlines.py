@@ -16,7 +16,7 @@ from attrs import frozen
 
 from floto.core.engine.run import EngineRun
 from floto.core.engine.step_context import opening
-from floto.core.quick_init import quick_init
+from floto.core.quick_init import maker, quick_init
 from floto.core.state.state import Item, Kind, State, Status
 from floto.core.swf.events import Event
 from floto.core.swf.limits import LAMBDA_LIMIT, RUN_SECONDS_LIMIT
@@ -38,6 +38,8 @@ class PendingTimeout:
     is_moved: bool = False
 
 
+_new_timeout = maker(PendingTimeout)
+
 RUN_RANK, DECISION_RANK, ITEM_RANK = range(3)
 
 #: Id of the event to which the timeout of the run belongs.
@@ -52,7 +54,7 @@ def of_run(state: State, now: datetime | None = None) -> PendingTimeout | None:
         return None
     lasts = _duration(state.started.data.execution_start_to_close_timeout)
     span = LONGEST_RUN if lasts is None else min(lasts, LONGEST_RUN)
-    return PendingTimeout(_since(state.started.at, now) + span, RUN_RANK, "START_TO_CLOSE")
+    return _new_timeout(_since(state.started.at, now) + span, RUN_RANK, "START_TO_CLOSE")
 
 
 def of_decision_task(state: State, now: datetime | None = None) -> PendingTimeout | None:
@@ -67,14 +69,17 @@ def of_decision_task(state: State, now: datetime | None = None) -> PendingTimeou
 
 
 def _waiting_due(scheduled: Event, ended_at: datetime | None, now: datetime | None) -> PendingTimeout | None:
+    timeout = scheduled.data.schedule_to_start_timeout
+    if timeout == "NONE":
+        return None
     # Undocumented for one scheduled while another is started: it counts from when it can be dispatched.
     since = scheduled.at if ended_at is None else max(scheduled.at, ended_at)
-    return _decision_due(scheduled.data.schedule_to_start_timeout, "SCHEDULE_TO_START", _since(since, now))
+    return _decision_due(timeout, "SCHEDULE_TO_START", _since(since, now))
 
 
 def _decision_due(timeout: str | None, timeout_type: str, since: datetime) -> PendingTimeout | None:
     span = _duration(timeout)
-    return None if span is None else PendingTimeout(since + span, DECISION_RANK, timeout_type)
+    return None if span is None else _new_timeout(since + span, DECISION_RANK, timeout_type)
 
 
 def of_item(run: EngineRun, item: Item, now: datetime | None = None) -> PendingTimeout | None:
@@ -85,25 +90,27 @@ def of_item(run: EngineRun, item: Item, now: datetime | None = None) -> PendingT
 
 def _timer(_run: EngineRun, item: Item, now: datetime | None) -> PendingTimeout:
     start = opening(item)
-    return PendingTimeout(_since(start.at, now) + _seconds(start.data.start_to_fire_timeout), ITEM_RANK, FIRE)
+    return _new_timeout(_since(start.at, now) + _seconds(start.data.start_to_fire_timeout), ITEM_RANK, FIRE)
 
 
 def _activity(run: EngineRun, item: Item, now: datetime | None) -> PendingTimeout | None:
-    earliest: PendingTimeout | None = None
+    earliest: datetime | None = None
+    earliest_type = ""
     for timeout_type, since, text in _clocks(run, item):
-        span = _duration(text)
-        at = None if span is None else _since(since, now) + span
+        if text is None or text == "NONE":
+            continue
+        at = _since(since, now) + _seconds(text)
         # Of equal times, the first one counts, so the order of the timeouts decides ties.
-        if at is not None and (earliest is None or at < earliest.at):
-            earliest = PendingTimeout(at, ITEM_RANK, timeout_type)
-    return earliest
+        if earliest is None or at < earliest:
+            earliest, earliest_type = at, timeout_type
+    return None if earliest is None else _new_timeout(earliest, ITEM_RANK, earliest_type)
 
 
 def _lambda(_run: EngineRun, item: Item, now: datetime | None) -> PendingTimeout | None:
     if item.started is None:
         return None
     lasts = opening(item).data.start_to_close_timeout or str(LAMBDA_LIMIT)
-    return PendingTimeout(_since(item.started.at, now) + _seconds(lasts), ITEM_RANK, "START_TO_CLOSE")
+    return _new_timeout(_since(item.started.at, now) + _seconds(lasts), ITEM_RANK, "START_TO_CLOSE")
 
 
 _ITEM_DUES: Mapping[Kind, Callable[[EngineRun, Item, datetime | None], PendingTimeout | None]] = {

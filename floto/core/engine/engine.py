@@ -23,10 +23,11 @@ from floto.core.engine.registration.type_settings import RUN_NEEDS, missing, run
 from floto.core.engine.run import ChangedKeys, EngineRules, EngineRun, StepOutcome, ToWorkflow
 from floto.core.engine.step import step
 from floto.core.engine.stores.changes import changes
-from floto.core.engine.stores.records import TaskQueue
+from floto.core.engine.stores.records import TaskQueue, task_queue_of
 from floto.core.engine.stores.store import Deadline, Ready, RunStore
 from floto.core.engine.tokens import LAMBDA_LIST, TaskKind, Token, read_token
 from floto.core.errors import ServiceError
+from floto.core.quick_init import maker
 from floto.core.state.state import State
 from floto.core.swf import limits
 from floto.core.swf.decisions import Decision
@@ -36,6 +37,10 @@ from floto.core.swf.shapes import WorkflowExecution
 from floto.core.swf.wire import camel
 
 T = TypeVar("T")
+
+_new_token, _decide_at_once = maker(Token), maker(c.DecideAtOnce)
+_start_decision, _start_activity = maker(c.StartDecisionTask), maker(c.StartActivityTask)
+_respond_decision = maker(c.RespondDecisionTaskCompleted)
 
 #: Returns the decisions for a decision task, given the state and the keys that changed lately, or None.
 Decide = Callable[[PolledDecisionTask, State, ChangedKeys], Decided | None]
@@ -166,14 +171,14 @@ class Engine:
             The task, or None if none is scheduled.
         """
         return self._claim_next(
-            TaskQueue(domain, TaskKind.DECISION, task_list),
+            task_queue_of(domain, TaskKind.DECISION, task_list),
             lambda ready: self._claim_decision(ready, identity, now, with_events=with_events),
         )
 
     def _claim_decision(
         self, ready: Ready, identity: str, now: datetime, *, with_events: bool = True
     ) -> PolledDecisionTask | None:
-        claimed = self._claim(ready, TaskKind.DECISION, c.StartDecisionTask(identity=identity), now)
+        claimed = self._claim(ready, TaskKind.DECISION, _start_decision(identity=identity), now)
         if claimed is None:
             return None
         run, token = claimed
@@ -200,7 +205,7 @@ class Engine:
             ServiceFault: The decisions are malformed; nothing is changed.
         """
         return self._claim_next(
-            TaskQueue(domain, TaskKind.DECISION, task_list),
+            task_queue_of(domain, TaskKind.DECISION, task_list),
             lambda ready: self._claim_and_decide(ready, identity, now, decide),
         )
 
@@ -219,12 +224,12 @@ class Engine:
             decided = decide(task, state, run.changed)
             if decided is None:
                 return (task, None), None
-            response = c.RespondDecisionTaskCompleted(token=token, decisions=tuple(decided.decisions))
+            response = _respond_decision(token=token, decisions=tuple(decided.decisions))
             self._check(response)
             return (task, decided), response
 
         found: tuple[PolledDecisionTask, Decided | None] | None = self._apply(
-            run, c.DecideAtOnce(decide=respond, identity=identity), now
+            run, _decide_at_once(decide=respond, identity=identity), now
         )
         return found
 
@@ -245,11 +250,13 @@ class Engine:
         """
 
         def claim(ready: Ready) -> tuple[EngineRun, Token] | None:
-            command = c.StartActivityTask(scheduled_event_id=ready.event_id, identity=identity)
+            command = _start_activity(scheduled_event_id=ready.event_id, identity=identity)
             return self._claim(ready, TaskKind.ACTIVITY, command, now)
 
-        task_queue = TaskQueue(domain, TaskKind.ACTIVITY, task_list)
-        claimed = claim(chosen) if chosen else self._claim_next(task_queue, claim)
+        if chosen:
+            claimed = claim(chosen)
+        else:
+            claimed = self._claim_next(task_queue_of(domain, TaskKind.ACTIVITY, task_list), claim)
         return None if claimed is None else activity_task(*claimed)
 
     def poll_lambda(self, domain: str, now: datetime) -> LambdaTask | None:
@@ -259,7 +266,7 @@ class Engine:
             command = c.StartLambdaFunction(scheduled_event_id=ready.event_id)
             return self._claim(ready, TaskKind.LAMBDA, command, now)
 
-        claimed = self._claim_next(TaskQueue(domain, TaskKind.LAMBDA, LAMBDA_LIST), claim)
+        claimed = self._claim_next(task_queue_of(domain, TaskKind.LAMBDA, LAMBDA_LIST), claim)
         return None if claimed is None else lambda_task(*claimed)
 
     def respond(self, command_type: type, token: str, now: datetime, **fields: Any) -> Any:
@@ -277,7 +284,8 @@ class Engine:
         Raises:
             ServiceFault: The token or a field is invalid, or the task is not started.
         """
-        command = command_type(token=read_token(token, _TOKENS[command_type]), **fields)
+        kind, new_command = _RESPONSES[command_type]
+        command = new_command(token=read_token(token, kind), **fields)
         run = self._store.load(command.token.run_id)
         if run is None:
             run_id = command.token.run_id
@@ -321,7 +329,9 @@ class Engine:
 
     def _claim_next(self, task_queue: TaskQueue, claim: Callable[[Ready], T | None]) -> T | None:
         before = None
-        while (ready := self._store.next_task(task_queue)) is not None and ready != before:
+        while (ready := self._store.next_task(task_queue)) is not None:
+            if before is not None and ready == before:
+                break
             claimed = claim(ready)
             if claimed is not None:
                 return claimed
@@ -351,7 +361,7 @@ class Engine:
         """Apply a command, then every message that it causes, in the order in which they were sent."""
         self._check(command)
         first = self._step(run, command, now)
-        queue = deque(first.messages)
+        queue = deque(first.messages) if first.messages else None
         while queue:
             message = queue.popleft()
             reached = False
@@ -378,16 +388,16 @@ class Engine:
 
 
 def _token(run: EngineRun, kind: TaskKind, ready: Ready, started: int) -> Token:
-    return Token(run.domain, run.execution.run_id, kind, ready.event_id, started)
+    return _new_token(run.domain, run.execution.run_id, kind, ready.event_id, started)
 
 
-#: Kind of the task whose token each command has.
-_TOKENS: Mapping[type, TaskKind] = {
-    c.RespondDecisionTaskCompleted: TaskKind.DECISION,
-    c.RespondActivityTaskCompleted: TaskKind.ACTIVITY,
-    c.RespondActivityTaskFailed: TaskKind.ACTIVITY,
-    c.RespondActivityTaskCanceled: TaskKind.ACTIVITY,
-    c.RecordActivityTaskHeartbeat: TaskKind.ACTIVITY,
-    c.RespondLambdaFunctionCompleted: TaskKind.LAMBDA,
-    c.RespondLambdaFunctionFailed: TaskKind.LAMBDA,
+#: Kind of the task whose token each command has, and a function that makes the command.
+_RESPONSES: Mapping[type, tuple[TaskKind, Callable[..., Any]]] = {
+    c.RespondDecisionTaskCompleted: (TaskKind.DECISION, maker(c.RespondDecisionTaskCompleted)),
+    c.RespondActivityTaskCompleted: (TaskKind.ACTIVITY, maker(c.RespondActivityTaskCompleted)),
+    c.RespondActivityTaskFailed: (TaskKind.ACTIVITY, maker(c.RespondActivityTaskFailed)),
+    c.RespondActivityTaskCanceled: (TaskKind.ACTIVITY, maker(c.RespondActivityTaskCanceled)),
+    c.RecordActivityTaskHeartbeat: (TaskKind.ACTIVITY, maker(c.RecordActivityTaskHeartbeat)),
+    c.RespondLambdaFunctionCompleted: (TaskKind.LAMBDA, maker(c.RespondLambdaFunctionCompleted)),
+    c.RespondLambdaFunctionFailed: (TaskKind.LAMBDA, maker(c.RespondLambdaFunctionFailed)),
 }

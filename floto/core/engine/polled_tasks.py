@@ -9,10 +9,13 @@ from attrs import frozen
 from floto.core.engine.run import EngineRun
 from floto.core.engine.step_context import opening
 from floto.core.engine.tokens import Token
+from floto.core.quick_init import maker
 from floto.core.state.state import State
 from floto.core.swf.events import Event
 from floto.core.swf.service import PolledActivityTask, PolledDecisionTask
 from floto.core.swf.shapes import WorkflowExecution
+
+_new_decision_task, _new_activity_task = maker(PolledDecisionTask), maker(PolledActivityTask)
 
 
 @frozen
@@ -27,7 +30,7 @@ class LambdaTask:
 
 def decision_task(state: State, token: Token, events: tuple[Event, ...]) -> PolledDecisionTask:
     """Return a decision task with these events, in a state in which it is started or closed."""
-    return PolledDecisionTask(
+    return _new_decision_task(
         token=str(token),
         execution=state.execution,  # type: ignore[arg-type]  # the engine knows it of each run
         workflow_type=state.start.workflow_type,
@@ -40,7 +43,7 @@ def decision_task(state: State, token: Token, events: tuple[Event, ...]) -> Poll
 def activity_task(run: EngineRun, token: Token) -> PolledActivityTask:
     """Return an open activity task of a run."""
     scheduled = _scheduled(run, token)
-    return PolledActivityTask(
+    return _new_activity_task(
         token=str(token),
         execution=run.execution,
         activity_id=scheduled.activity_id,

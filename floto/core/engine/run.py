@@ -11,7 +11,7 @@ from rpds import HashTrieMap
 
 from floto.core.engine.commands import Command
 from floto.core.engine.registration.registered_types import RegisteredType
-from floto.core.quick_init import quick_init
+from floto.core.quick_init import maker, quick_init
 from floto.core.state.state import Key, State
 from floto.core.swf import limits
 from floto.core.swf.decisions import Decision
@@ -44,11 +44,12 @@ class ChangedKeys:
     def after(self, keys: Iterable[Key], last_event_id: int) -> ChangedKeys:
         """Return the keys after later events, of which ``last_event_id`` is the last."""
         if len(self.keys) > _MOST_KEYS:
-            return ChangedKeys(last_event_id)
-        return ChangedKeys(self.since, (*self.keys, *keys))
+            return _new_keys(last_event_id)
+        return _new_keys(self.since, (*self.keys, *keys))
 
 
 _NOTHING_CHANGED = ChangedKeys()
+_new_keys = maker(ChangedKeys)
 
 
 @quick_init

@@ -12,10 +12,14 @@ from floto.core.engine.deadlines import PendingTimeout
 from floto.core.engine.decisions import closing, decisions
 from floto.core.engine.run import EngineRules, EngineRun, Message, StepOutcome, ToRun
 from floto.core.engine.step_context import StepContext, opening
+from floto.core.quick_init import maker
 from floto.core.state.state import Item, Kind
 from floto.core.swf import events as e
 from floto.core.swf.closing_events import CLOSING_EVENTS
 from floto.core.swf.decisions import CLOSE_DECISIONS
+
+_decision_started, _decision_completed = maker(e.DecisionTaskStarted), maker(e.DecisionTaskCompleted)
+_activity_started, _activity_completed = maker(e.ActivityTaskStarted), maker(e.ActivityTaskCompleted)
 
 
 def step(run: EngineRun, command: c.Command, now: datetime, rules: EngineRules) -> StepOutcome:
@@ -88,7 +92,7 @@ def _start_decision_task(
     if scheduled is None or context.decision_tasks.started is not None:
         raise faults.unknown_decision_task(0 if scheduled is None else scheduled.id)
     started = context.append(
-        e.DecisionTaskStarted(scheduled_event_id=scheduled.id, identity=command.identity or None)
+        _decision_started(scheduled_event_id=scheduled.id, identity=command.identity or None)
     )
     context.note_decision_start(started)
     return started
@@ -109,12 +113,13 @@ def _respond_decision_task(context: StepContext, command: c.RespondDecisionTaskC
     scheduled_id = command.token.scheduled_event_id
     if started is None or started.data.scheduled_event_id != scheduled_id:
         raise faults.unknown_decision_task(scheduled_id)
-    if any(isinstance(decision, CLOSE_DECISIONS) for decision in command.decisions[:-1]):
-        message = "Close must be last decision in list"
-        raise faults.invalid(message)
+    for decision in command.decisions[:-1]:
+        if isinstance(decision, CLOSE_DECISIONS):
+            message = "Close must be last decision in list"
+            raise faults.invalid(message)
     context.begin_batch()
     completed = context.append(
-        e.DecisionTaskCompleted(
+        _decision_completed(
             scheduled_event_id=scheduled_id,
             started_event_id=started.id,
             execution_context=command.execution_context,
@@ -134,9 +139,7 @@ def _start_activity_task(context: StepContext, command: c.StartActivityTask) -> 
     if context.open_item(command.scheduled_event_id, Kind.ACTIVITY) is None:
         raise faults.unknown_activity(command.scheduled_event_id)
     return context.append(
-        e.ActivityTaskStarted(
-            scheduled_event_id=command.scheduled_event_id, identity=command.identity or None
-        )
+        _activity_started(scheduled_event_id=command.scheduled_event_id, identity=command.identity or None)
     )
 
 
@@ -173,13 +176,21 @@ def _fail_lambda(context: StepContext, command: c.RespondLambdaFunctionFailed) -
 def _references(item: Item) -> dict[str, int]:
     return {
         "scheduled_event_id": opening(item).id,
-        "started_event_id": 0 if item.started is None else item.started.id,
+        "started_event_id": _started_id(item),
     }
+
+
+def _started_id(item: Item) -> int:
+    return 0 if item.started is None else item.started.id
 
 
 def _complete_activity(context: StepContext, command: c.RespondActivityTaskCompleted) -> None:
     item = _running(context, command.token.scheduled_event_id)
-    context.append(e.ActivityTaskCompleted(**_references(item), result=command.result))
+    context.append(
+        _activity_completed(
+            scheduled_event_id=opening(item).id, started_event_id=_started_id(item), result=command.result
+        )
+    )
 
 
 def _fail_activity(context: StepContext, command: c.RespondActivityTaskFailed) -> None:

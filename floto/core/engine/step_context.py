@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, cast
+from typing import Any
 
 from attrs import evolve
 
 from floto.core.engine.registration.registered_types import RegisteredType
 from floto.core.engine.run import ChangedKeys, EngineRules, EngineRun, Heartbeat, Message, StepOutcome
+from floto.core.quick_init import maker
 from floto.core.state.builder import StateBuilder
 from floto.core.state.fold import add
 from floto.core.state.state import DecisionTasks, Item, Kind, Status
 from floto.core.swf import events as e
 from floto.core.swf.events import Event
 from floto.core.swf.limits import EVENT_LIMIT
-from floto.core.swf.shapes import ActivityType, TaskList, WorkflowType
+from floto.core.swf.shapes import ActivityType, WorkflowType
 
 #: History length at which SWF terminates a run. Undocumented: whether the closing event counts.
 MAX_EVENTS = EVENT_LIMIT
@@ -61,6 +62,9 @@ WAKES: frozenset[type] = frozenset(
     }
 )
 
+_new_event, _new_task = maker(Event), maker(e.DecisionTaskScheduled)
+_new_keys, _new_run, _new_outcome = maker(ChangedKeys), maker(EngineRun), maker(StepOutcome)
+
 
 def to_millisecond(moment: datetime) -> datetime:
     """Truncate a time to milliseconds, the resolution of SWF."""
@@ -79,13 +83,15 @@ class StepContext:
     def __init__(self, run: EngineRun, now: datetime, rules: EngineRules) -> None:
         last = run.state.last
         #: Time of the clock; the events of the run may be ahead of it.
-        self.now = to_millisecond(now)
-        self.at = self.now if last is None else max(self.now, last.at)
+        self.now = self.at = to_millisecond(now)
+        #: Id of the next event.
+        self.next_id = 1
+        if last is not None:
+            self.next_id = last.id + 1
+            self.at = max(self.at, last.at)
         self.run = run
         self.rules = rules
         self.draft = StateBuilder(run.state)
-        #: Id of the next event.
-        self.next_id = run.state.last_event_id + 1
         self.events: list[Event] = []
         self.messages: list[Message] = []
         self._changed = run.changed
@@ -134,7 +140,7 @@ class StepContext:
 
     def append(self, data: Any) -> Event:
         """Append an event, and schedule a decision task if its type is in ``WAKES``."""
-        event = Event(self.next_id, self.at, data)
+        event = _new_event(self.next_id, self.at, data)
         add(self.draft, event)
         self.events.append(event)
         self.next_id += 1
@@ -157,13 +163,14 @@ class StepContext:
             self._wake()
 
     def _wake(self) -> None:
+        draft = self.draft
         if self._batching:
             self._woken = True
-        elif self.is_open and not self.is_full and self.decision_tasks.scheduled is None:
-            override, started = self.draft.override, self.started
+        elif draft.closed is None and draft.decision_tasks.scheduled is None and not self.is_full:
+            override, started = draft.override, self.started
             self.append(
-                e.DecisionTaskScheduled(
-                    task_list=cast("TaskList", (override or self.draft).task_list),
+                _new_task(
+                    task_list=(override or draft).task_list,  # type: ignore[arg-type]  # the start set it
                     task_priority=started.task_priority,
                     start_to_close_timeout=started.task_start_to_close_timeout,
                     schedule_to_start_timeout=override.schedule_to_start_timeout if override else "NONE",
@@ -186,7 +193,7 @@ class StepContext:
 
     def note_decision_start(self, started: Event) -> None:
         """Record that a decider knows all changes before this event, the first one of the step."""
-        self._changed = ChangedKeys(started.id)
+        self._changed = _new_keys(started.id)
 
     def outcome(self, reply: Any) -> StepOutcome:
         """Return the outcome of the step."""
@@ -195,7 +202,7 @@ class StepContext:
             for event in self.events:
                 heartbeats = heartbeats.discard(getattr(event.data, "scheduled_event_id", 0) or 0)
         keys = tuple(self.draft.touched)
-        after = EngineRun(
+        after = _new_run(
             run.domain,
             run.execution,
             self.draft.state(),
@@ -203,4 +210,4 @@ class StepContext:
             run.execution_context,
             self._changed.after(keys, self.next_id - 1) if keys else self._changed,
         )
-        return StepOutcome(after, tuple(self.events), tuple(self.messages), reply, keys)
+        return _new_outcome(after, tuple(self.events), tuple(self.messages), reply, keys)

@@ -58,6 +58,7 @@ _sealed: dict[str, Token] = {}
 _MOST_SEALED = 1_024
 
 _CHECK_BYTES = 6
+_URL_SAFE = bytes.maketrans(b"+/", b"-_")
 _ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 _quoted = json.encoder.encode_basestring
 
@@ -68,7 +69,8 @@ def seal_text(said: Any) -> str:
 
 
 def _sealed_bytes(body: bytes) -> str:
-    return base64.urlsafe_b64encode(_check(body) + body).decode()
+    # As ``base64.urlsafe_b64encode``, with two calls less.
+    return binascii.b2a_base64(_check(body) + body, newline=False).translate(_URL_SAFE).decode()
 
 
 def _check(body: bytes) -> bytes:

@@ -22,7 +22,7 @@ from floto.core.engine.registration.type_settings import (
 from floto.core.engine.run import ToWorkflow
 from floto.core.engine.stores.changes import PollableTask
 from floto.core.engine.stores.memory_store import MemoryStore
-from floto.core.engine.stores.records import TaskQueue
+from floto.core.engine.stores.records import task_queue_of
 from floto.core.engine.stores.store import Deadline, Ready
 from floto.core.engine.tokens import TaskKind, derive_run_id
 from floto.core.swf.decisions import Decision
@@ -116,7 +116,7 @@ class World:
 
     def has_decision(self, task_list: str) -> bool:
         """Return True if a task list has a decision task to claim."""
-        return self._store.next_task(TaskQueue(self.domain, TaskKind.DECISION, task_list)) is not None
+        return self._store.next_task(task_queue_of(self.domain, TaskKind.DECISION, task_list)) is not None
 
     def complete_activity(self, token: str, result: str | None, now: datetime) -> None:
         """Complete an activity task."""

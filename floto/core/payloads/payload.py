@@ -54,9 +54,13 @@ _ENCODER = json.JSONEncoder(ensure_ascii=False, **STYLE)
 _ASCII_ENCODER = json.JSONEncoder(ensure_ascii=True, **STYLE)
 
 
+#: The first characters of JSON texts: those of values, and white space.
+_FIRST = frozenset('{["-0123456789tfn \t\n\r')
+
+
 def freeze(value: Any) -> Any:
     """Return the frozen JSON form of a value; cattrs converts dates, enums, attrs classes and dataclasses."""
-    return frozen(json.loads(encode(value, "the input of a task")))
+    return None if value is None else frozen(json.loads(encode(value, "the input of a task")))
 
 
 def dumps(value: Any, what: str) -> str:
@@ -129,6 +133,9 @@ def loads(text: str | None) -> Any:
         return None
     if text.startswith(COMPRESSED):
         text = _unpack(text)
+    if text[:1] not in _FIRST:
+        # To find no JSON takes long, and the reasons of failures are seldom JSON.
+        return text
     try:
         return decode(text)
     except (ValueError, RecursionError):

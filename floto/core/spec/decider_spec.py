@@ -303,7 +303,7 @@ class DeciderSpec:
         """The graph of ``activity_tasks``."""
         return graph.plan(self.activity_tasks)
 
-    @property
+    @cached_property
     def all_tasks(self) -> tuple[Task, ...]:
         """All tasks, including undos and cleanup tasks; a task of both cleanups occurs once."""
         cleaning = {task.id_: task for task in (*self.on_failure, *self.on_cancel)}

@@ -79,6 +79,8 @@ def run_timeout_problems(seconds: Any) -> Iterable[str]:
 
 def input_problems(input: Any) -> Iterable[str]:
     """Yield the problems of an input in a spec."""
+    if input is None:
+        return
     try:
         text = payload.encode(input, "its input")
     except PayloadError as error:

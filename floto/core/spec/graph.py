@@ -160,7 +160,7 @@ def problems(*graphs: Sequence[Task], known: Collection[str] = ()) -> list[str]:
     ids = {task.id_ for task in tasks}
     for each in graphs:
         found += _require_problems(each, ids, known)
-    cycles = islice(chain.from_iterable(map(_cycles, graphs)), _MAX_CYCLES)
+    cycles = islice(chain.from_iterable(map(_cycles, filter(None, graphs))), _MAX_CYCLES)
     return found + [f"dependency cycle: {' -> '.join(cycle)}" for cycle in cycles]
 
 

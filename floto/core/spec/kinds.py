@@ -10,6 +10,7 @@ from attrs import Factory, field, frozen
 
 from floto.core.fire_times import until, until_problems
 from floto.core.payloads import payload
+from floto.core.quick_init import maker
 from floto.core.spec.codec import Timeout
 from floto.core.spec.field_checks import (
     default_id,
@@ -39,6 +40,7 @@ _ACTIVITY_TIMEOUTS = (
     "start_to_close_timeout",
     "heartbeat_timeout",
 )
+_schedule = maker(ScheduleActivityTask)
 
 
 def _default_id(task: ActivityTask) -> str:
@@ -93,7 +95,7 @@ class ActivityTask(Ruled):
     def start(self, given: Given) -> ScheduleActivityTask:
         """Schedule the activity with its context."""
         context = given.context if self.input is None else {**given.context, "activity_task": self.input}
-        return ScheduleActivityTask(
+        return _schedule(
             activity_type=type_named(self.name, self.version),
             activity_id=self.id_,
             input=given.dumps(context, f"the input of task {self.id_!r}") if context else None,

@@ -19,8 +19,10 @@ def nested(spec: DeciderSpec, task_list: str | None) -> Iterator[tuple[DeciderSp
     yield spec, task_list
     default = default_child_list(spec.task_list, task_list)
     for task in spec.all_tasks:
-        if isinstance(task, ChildWorkflow) and task.spec is not None:
-            yield from nested(task.spec, child_list(task, default))
+        # Of another kind of task, ``isinstance`` takes long, because tasks are protocols; few have a spec.
+        of_child = getattr(task, "spec", None)
+        if of_child is not None and isinstance(task, ChildWorkflow):
+            yield from nested(of_child, child_list(task, default))
 
 
 def nested_tasks(spec: DeciderSpec) -> Iterator[Task]:

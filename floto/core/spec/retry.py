@@ -13,10 +13,12 @@ from typing import Any, Protocol
 
 from attrs import field, frozen
 
+from floto.core.quick_init import quick_init
 from floto.core.state.failures import Failure
 from floto.core.swf.identifiers import shown
 
 
+@quick_init
 @frozen(kw_only=True)
 class Retry:
     """The argument of a retry strategy: a task whose attempts have failed.

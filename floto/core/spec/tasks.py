@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from enum import Enum
+from functools import lru_cache
 from typing import Any, Protocol, TypeGuard
 
 from attrs import frozen, has
@@ -146,7 +147,13 @@ class Checked(Task, Protocol):
 
 def is_task(value: Any) -> TypeGuard[Task]:
     """Return True if a value has the members of a task."""
-    return has(type(value)) and all(hasattr(type(value), name) for name in TASK_MEMBERS)
+    class_: Any = type(value)
+    return _is_kind(class_)
+
+
+@lru_cache(maxsize=512)
+def _is_kind(class_: Any) -> bool:
+    return has(class_) and all(hasattr(class_, name) for name in TASK_MEMBERS)
 
 
 #: Members of every task, which other values do not have.

@@ -6,7 +6,10 @@ from typing import Any
 
 from rpds import HashTrieMap
 
+from floto.core.quick_init import maker
 from floto.core.state.state import Item, Key, Kind, State
+
+_new_state = maker(State)
 
 
 class StateBuilder:
@@ -67,20 +70,17 @@ class StateBuilder:
     def open(self, event_id: int, key: Key) -> None:
         """Record that an event opened an attempt."""
         self._keys[event_id] = key
-        self._count(key[0], 1)
+        self._counts[key[0]] = self.count(key[0]) + 1
 
     def close(self, event_id: int, key: Key) -> None:
         """Record that the attempt which an event opened has ended."""
         if self._keys.pop(event_id, None) is None:
             self._keys[event_id] = None
-        self._count(key[0], -1)
+        self._counts[key[0]] = self.count(key[0]) - 1
 
     def count(self, kind: Kind) -> int:
         """Return the number of open attempts of a kind."""
         return self._counts[kind] if kind in self._counts else self._base.open_count.get(kind, 0)
-
-    def _count(self, kind: Kind, change: int) -> None:
-        self._counts[kind] = self.count(kind) + change
 
     def state(self) -> State:
         """Return the immutable state."""
@@ -89,7 +89,7 @@ class StateBuilder:
         opened = base.opened
         for event_id, key in self._keys.items():
             opened = opened.discard(event_id) if key is None else opened.insert(event_id, key)
-        return State(
+        return _new_state(
             base.execution,
             self.started,
             self.closed,

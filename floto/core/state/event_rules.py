@@ -12,6 +12,7 @@ from typing import Any
 
 from attrs import evolve
 
+from floto.core.quick_init import maker
 from floto.core.state.builder import StateBuilder
 from floto.core.state.carried_signals import carried
 from floto.core.state.redriven import PARTS_KEY, Redriven, kept_at_start, redriven
@@ -30,6 +31,8 @@ from floto.core.swf import events as e
 from floto.core.swf.events import Event
 from floto.core.swf.reserved_names import REDRIVE_KEY, TASK_CONTROL
 from floto.core.swf.shapes import TaskList
+
+_new_tasks = maker(DecisionTasks)
 
 
 def _by(field: str) -> Callable[[Event], str]:
@@ -121,7 +124,7 @@ def _check_decision(event: Event, ref: str, expected: Event | None) -> None:
 
 def _decision_scheduled(draft: StateBuilder, event: Event) -> None:
     tasks = draft.decision_tasks
-    draft.decision_tasks = DecisionTasks(event, tasks.started, tasks.previous_started, tasks.ended_at)
+    draft.decision_tasks = _new_tasks(event, tasks.started, tasks.previous_started, tasks.ended_at)
 
 
 def _decision_started(draft: StateBuilder, event: Event) -> None:
@@ -131,13 +134,13 @@ def _decision_started(draft: StateBuilder, event: Event) -> None:
     if waiting is None or event.data.scheduled_event_id >= waiting.id:
         _check_decision(event, "scheduled_event_id", waiting)
         waiting = None
-    draft.decision_tasks = DecisionTasks(waiting, event, tasks.previous_started, tasks.ended_at)
+    draft.decision_tasks = _new_tasks(waiting, event, tasks.previous_started, tasks.ended_at)
 
 
 def _decision_completed(draft: StateBuilder, event: Event) -> None:
     tasks, data = draft.decision_tasks, event.data
     _check_decision(event, "started_event_id", tasks.started)
-    draft.decision_tasks = DecisionTasks(tasks.scheduled, None, data.started_event_id, event.at)
+    draft.decision_tasks = _new_tasks(tasks.scheduled, None, data.started_event_id, event.at)
     if data.task_list is not None:
         _choose_list(draft, data.task_list, data.task_list_schedule_to_start_timeout)
 
@@ -154,10 +157,10 @@ def _decision_timed_out(draft: StateBuilder, event: Event) -> None:
     tasks = draft.decision_tasks
     if event.data.started_event_id:
         _check_decision(event, "started_event_id", tasks.started)
-        tasks = DecisionTasks(tasks.scheduled, None, tasks.previous_started, event.at)
+        tasks = _new_tasks(tasks.scheduled, None, tasks.previous_started, event.at)
     else:
         _check_decision(event, "scheduled_event_id", tasks.scheduled)
-        tasks = DecisionTasks(None, tasks.started, tasks.previous_started, tasks.ended_at)
+        tasks = _new_tasks(None, tasks.started, tasks.previous_started, tasks.ended_at)
     # Undocumented for a decision task that was scheduled before the override was set.
     draft.decision_tasks, draft.override = tasks, None
 

@@ -10,6 +10,7 @@ from attrs import frozen
 
 from floto.core.errors import PayloadError
 from floto.core.payloads import payload
+from floto.core.quick_init import maker, quick_init
 from floto.core.state.state import Status
 from floto.core.swf import events as e
 from floto.core.swf.events import Event
@@ -45,6 +46,7 @@ TRANSIENT = frozenset(
 )
 
 
+@quick_init
 @frozen(kw_only=True)
 class Failure:
     """One failed attempt.
@@ -134,6 +136,8 @@ _READ: dict[type, _Read] = {
     e.ContinueAsNewWorkflowExecutionFailed: _refused,
 }
 
+_new_failure = maker(Failure)
+
 
 def failure_of(event: Event) -> Failure:
     """Return the failure that a closing event reports."""
@@ -143,7 +147,7 @@ def failure_of(event: Event) -> Failure:
         details, traceback, checkpoint = split_details(details)
     elif type(event.data) is e.ActivityTaskTimedOut:
         checkpoint = details or ""
-    return Failure(
+    return _new_failure(
         status=status,
         at=event.at,
         event_id=event.id,

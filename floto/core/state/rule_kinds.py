@@ -8,10 +8,13 @@ from typing import Protocol
 from attrs import evolve, frozen
 
 from floto.core.errors import HistoryError
+from floto.core.quick_init import maker
 from floto.core.state.builder import StateBuilder
 from floto.core.state.state import OPEN, Item, Kind, Status
 from floto.core.swf.events import Event
 from floto.core.swf.wire import camel, type_name
+
+_new_item = maker(Item)
 
 
 class Rule(Protocol):
@@ -47,7 +50,7 @@ class Opens:
             # The item shows the first open attempt; later ones are only recorded by event id.
             draft.put(old)
         else:
-            draft.put(Item(key, Status.SCHEDULED, event, failures=_failures(old)))
+            draft.put(_new_item(key, Status.SCHEDULED, event, failures=_failures(old)))
         draft.open(event.id, key)
 
 
@@ -78,9 +81,9 @@ class Moves:
 
 def _moved(item: Item, to: Status, event: Event) -> Item:
     if to in OPEN:
-        return Item(item.key, to, item.opened, event, None, item.failures, item.cancel)
+        return _new_item(item.key, to, item.opened, event, None, item.failures, item.cancel)
     failures = item.failures if to is Status.COMPLETED else (*item.failures, event)
-    return Item(item.key, to, item.opened, item.started, event, failures, item.cancel)
+    return _new_item(item.key, to, item.opened, item.started, event, failures, item.cancel)
 
 
 def _failures(old: Item | None) -> tuple[Event, ...]:

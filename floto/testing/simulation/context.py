@@ -9,6 +9,7 @@ from typing import Any
 from attrs import define, field, frozen
 
 from floto.core.engine.world import World
+from floto.core.quick_init import maker, quick_init
 from floto.core.swf.shapes import ActivityType, WorkflowExecution, WorkflowType
 from floto.testing.simulation.fault_injector import FaultInjector
 
@@ -20,7 +21,8 @@ WORKFLOW = WorkflowType("simulated", "v1")
 WORKFLOW_ID = "simulated"
 
 
-@frozen(eq=False)
+@quick_init
+@frozen(eq=False, weakref_slot=False)
 class Move:
     """Something that can happen next, such as a worker that claims a task."""
 
@@ -28,6 +30,9 @@ class Move:
     #: The argument of ``act``: a task list, an attempt, a response, a signal or a point in time.
     of: Any
     act: Callable[[Any], None] = field(repr=False)
+
+
+new_move = maker(Move)
 
 
 @define(eq=False)

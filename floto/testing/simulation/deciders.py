@@ -8,6 +8,7 @@ from contextlib import suppress
 from attrs import define
 
 from floto.core.errors import UnknownResource
+from floto.core.quick_init import maker
 from floto.core.swf.decisions import Decision, ScheduleActivityTask, StartChildWorkflowExecution
 from floto.core.swf.events import (
     ActivityTaskCancelRequested,
@@ -17,7 +18,7 @@ from floto.core.swf.events import (
     StartChildWorkflowExecutionInitiated,
 )
 from floto.core.swf.service import PolledDecisionTask
-from floto.testing.simulation.context import Move, SimulationContext
+from floto.testing.simulation.context import Move, SimulationContext, new_move
 from floto.testing.simulation.external_clients import ExternalClients
 from floto.testing.simulation.known_runs import Run, Runs, task_id_of
 from floto.testing.simulation.result import SimulatedStep
@@ -25,6 +26,7 @@ from floto.testing.simulation.workers import Workers
 
 #: Runs of a workflow id after which one that continues as new is canceled.
 _REPEATS = 3
+_new_step = maker(SimulatedStep)
 
 
 @define(eq=False)
@@ -61,12 +63,12 @@ class Deciders:
         """Yield a move for each task list with a decision task to poll."""
         for task_list in self.lists:
             if self._context.world.has_decision(task_list):
-                yield Move("decide", task_list, self._decide)
+                yield new_move("decide", task_list, self._decide)
 
     def responses(self) -> Iterator[Move]:
         """Yield a move for each response that is still to be sent."""
         for response in self._pending:
-            yield Move("answer", response, self._respond_late)
+            yield new_move("answer", response, self._respond_late)
 
     def _decide(self, task_list: str) -> None:
         self._clients.may_interfere()
@@ -135,7 +137,7 @@ class Deciders:
                 note(run, event)
         if run.spec is not None:
             left = len(run.shown.events)
-            self.steps.append(SimulatedStep(run.spec, response.decisions, run.shown, response.seen, left))
+            self.steps.append(_new_step(run.spec, response.decisions, run.shown, response.seen, left))
 
     def _scheduled(self, run: Run, event: Event) -> None:
         task_id = event.data.activity_id

@@ -51,7 +51,9 @@ class Endings:
 
     def of_activity(self, key: AttemptKey, data: ActivityTaskScheduled) -> Ending | None:
         """Return how an attempt ends, or None where a function is to be called."""
-        ending = self._given.get(key) or self._not_served() or self._timed_out(data) or self._failed(key)
+        ending = self._given.get(key)
+        if ending is None and not self._injector.is_done:
+            ending = self._not_served() or self._timed_out(data) or self._failed(key)
         return self._note(key, ending or self._declared(key, data.activity_type.name))
 
     def of_child(self, key: AttemptKey, start: WorkflowExecutionStarted) -> Ending:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from floto.core.engine.decisions.refusal_causes import CAUSES
 from floto.core.swf.decisions import Decision
 from floto.testing.simulation.choices import Choices
-from floto.testing.simulation.faults import Faults
+from floto.testing.simulation.faults import NONE, Faults
 
 #: Share of permanent refusals, of decisions that can be refused either way.
 _FINAL = 0.25
@@ -21,16 +21,23 @@ class FaultInjector:
         self.choices, self.faults = choices, faults
         #: How often each fault occurred, by its name.
         self.occurred: Counter[str] = Counter()
-        self._left = faults.most
+        self._left = 0 if faults == NONE else faults.most
 
     def occurs(self, name: str) -> bool:
         """Return True if a fault occurs now, and count it."""
+        if not self._left:
+            return False
         rate: float = getattr(self.faults, name)
-        if not rate or not self._left or not self.choices.happens(rate, name):
+        if not rate or not self.choices.happens(rate, name):
             return False
         self.occurred[name] += 1
         self._left -= 1
         return True
+
+    @property
+    def is_done(self) -> bool:
+        """True if no fault can occur any more."""
+        return not self._left
 
     @property
     def may_reorder(self) -> bool:

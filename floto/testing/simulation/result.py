@@ -10,6 +10,7 @@ from typing import Any
 from attrs import field, frozen
 
 from floto.core.payloads import payload
+from floto.core.quick_init import quick_init
 from floto.core.spec.decider_spec import DeciderSpec
 from floto.core.swf.decisions import Decision
 from floto.core.swf.events import WorkflowExecutionCompleted, WorkflowExecutionFailed
@@ -20,6 +21,7 @@ from floto.testing.simulation.outcomes import Ending
 from floto.testing.simulation.shown import ShownHistory
 
 
+@quick_init
 @frozen
 class AttemptKey:
     """The key of an attempt at a task; runs of a workflow id and attempts are counted from 1."""
@@ -41,6 +43,7 @@ class Failure:
     details: Any
 
 
+@quick_init
 @frozen(eq=False)
 class SimulatedStep:
     """One decision task and its response; public as ``floto.testing.Step``."""

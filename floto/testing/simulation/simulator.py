@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from difflib import get_close_matches
+from itertools import chain
 from typing import Any
 
 from floto.core.engine.deadlines import LONGEST_RUN, RUN_EVENT
@@ -18,7 +19,7 @@ from floto.core.swf.floto_defaults import DEFAULT_TASK_LIST
 from floto.core.swf.service import StartRequest
 from floto.core.swf.shapes import WorkflowExecution
 from floto.testing.simulation.choices import Choices
-from floto.testing.simulation.context import MOMENT, WORKFLOW, WORKFLOW_ID, Move, SimulationContext
+from floto.testing.simulation.context import MOMENT, WORKFLOW, WORKFLOW_ID, Move, SimulationContext, new_move
 from floto.testing.simulation.deciders import Deciders
 from floto.testing.simulation.endings import ActivitiesError, Endings
 from floto.testing.simulation.external_clients import ExternalClients
@@ -177,26 +178,16 @@ class Simulator:
         self._clients.signal(WORKFLOW_ID, name, input)
 
     def _usual(self) -> Iterator[Move]:
-        is_quiet = True
-        for move in self._in_turn():
-            is_quiet = False
-            yield move
-        if is_quiet:
-            yield from self._at_last()
-
-    def _in_turn(self) -> Iterator[Move]:
-        is_busy = False
-        for move in self._at_once():
-            is_busy = True
+        is_quiet, is_busy = True, False
+        for move in chain(self._deciders.moves(), self._workers.moves(), self._deciders.responses()):
+            is_quiet, is_busy = False, True
             yield move
         due = self._due()
         if due is not None and not (is_busy and self._would_spoil(due)):
-            yield Move("wait", due, self._wait)
-
-    def _at_once(self) -> Iterator[Move]:
-        yield from self._deciders.moves()
-        yield from self._workers.moves()
-        yield from self._deciders.responses()
+            is_quiet = False
+            yield new_move("wait", due, self._wait)
+        if is_quiet:
+            yield from self._at_last()
 
     def _would_spoil(self, moment: datetime) -> bool:
         """Return True if waiting until then would time out an attempt whose worker is to respond."""
@@ -212,7 +203,7 @@ class Simulator:
         yield from awaited
         expiry = None if awaited else self._expiry()
         if expiry is not None:
-            yield Move("wait", expiry, self._wait)
+            yield new_move("wait", expiry, self._wait)
 
     def _due(self) -> datetime | None:
         """Return the next deadline, without the time-out of a run that nothing keeps going."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from bisect import insort
 from collections.abc import Iterator
-from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 from attrs import define
@@ -14,7 +13,7 @@ from floto.core.payloads import payload
 from floto.core.swf.events import ActivityTaskScheduled, Event
 from floto.core.swf.limits import REASON_LIMIT
 from floto.core.swf.shapes import WorkflowExecution
-from floto.testing.simulation.context import MOMENT, Move, SimulationContext
+from floto.testing.simulation.context import MOMENT, Move, SimulationContext, new_move
 from floto.testing.simulation.endings import Endings
 from floto.testing.simulation.outcomes import SUCCESS, Ending, How
 from floto.testing.simulation.result import AttemptKey
@@ -75,12 +74,12 @@ class Workers:
         world, now = self._context.world, self._context.now
         for attempt in tuple(self._waiting):
             if world.is_waiting(attempt.execution, attempt.scheduled_id):
-                yield Move("take", attempt, self._claim)
+                yield new_move("take", attempt, self._claim)
             else:
                 self._waiting.remove(attempt)
         for attempt in self._claimed:
             if attempt.ends_at <= now:
-                yield Move("end", attempt, self._end)
+                yield new_move("end", attempt, self._end)
 
     def to_respond(self) -> set[tuple[str, int]]:
         """Return the attempts whose workers will respond, by run id and scheduled event id."""
@@ -118,9 +117,11 @@ class Workers:
 
     def _end(self, attempt: SimulatedAttempt) -> None:
         self._claimed.remove(attempt)
-        # It may have timed out, or its run may have closed.
-        with suppress(UnknownResource):
+        try:
             self._report(attempt, attempt.ending or SUCCESS)
+        except UnknownResource:
+            # It timed out, or its run has closed.
+            return
 
     def _report(self, attempt: SimulatedAttempt, ending: Ending) -> None:
         world, now, token = self._context.world, self._context.now, attempt.token

@@ -9,7 +9,7 @@ from typing import Any, Generic, TypeVar
 import attrs
 import pytest
 
-from floto.core.quick_init import quick_init
+from floto.core.quick_init import maker, quick_init
 from floto.core.state.state import Item, State
 from floto.core.swf.events import Event
 
@@ -58,6 +58,21 @@ def test_wrong_arguments_raise_the_TypeError_of_attrs(given: Any, named: Any) ->
         Quick(*given, **named)
     assert str(quick.value) == str(usual.value).replace("Usual", "Quick")
     assert inspect.signature(Quick) == inspect.signature(Usual)
+
+
+@pytest.mark.parametrize(("given", "named"), [((1,), {}), ((1, "b", 3), {}), ((), {"third": 3, "first": 1})])
+def test_maker_makes_the_object_that_the_constructor_makes(given: Any, named: Any) -> None:
+    made = maker(Quick)(*given, **named)
+    assert type(made) is Quick
+    assert attrs.asdict(made) == attrs.asdict(Quick(*given, **named))
+    with pytest.raises(attrs.exceptions.FrozenInstanceError):
+        made.first = 2  # type: ignore[misc]
+
+
+def test_maker_of_a_class_with_names_only_takes_no_positions() -> None:
+    with pytest.raises(TypeError, match="positional"):
+        maker(Named)(1)  # type: ignore[call-arg]
+    assert maker(Named)(first=1) == Named(first=1)
 
 
 @pytest.mark.parametrize("frozen", [Quick(1), Named(first="a"), Event(1, None, None), State()])  # type: ignore[arg-type]

@@ -18,11 +18,13 @@ from floto.core.engine.decisions import closing, externals
 from floto.core.engine.registration.type_settings import ACTIVITY_NEEDS, activity_settings, missing
 from floto.core.engine.run import Message, ToRun
 from floto.core.engine.step_context import StepContext, opening
+from floto.core.quick_init import maker
 from floto.core.state.state import Kind, Status
 from floto.core.swf import decisions as d
 from floto.core.swf import events as e
 from floto.core.swf.limits import OPEN_LIMIT
 
+_activity_scheduled = maker(e.ActivityTaskScheduled)
 Handler = Callable[[StepContext, Any, int], str | None]
 Refusal = Callable[[StepContext, Any, str, int], None]
 
@@ -68,7 +70,7 @@ def _schedule_activity(context: StepContext, decision: d.ScheduleActivityTask, c
     if context.draft.count(Kind.ACTIVITY) >= OPEN_LIMIT:
         return "OPEN_ACTIVITIES_LIMIT_EXCEEDED"
     context.append(
-        e.ActivityTaskScheduled(
+        _activity_scheduled(
             activity_type=decision.activity_type,
             activity_id=decision.activity_id,
             input=decision.input,

@@ -108,7 +108,10 @@ def run_settings(given: Any, defaults: Any) -> dict[str, Any]:
 
 def missing(settings: Mapping[str, Any], needs: Mapping[str, str]) -> str | None:
     """Return the first required setting that is None, in SWF's order; None if there is none."""
-    return next((name for name in needs if settings[name] is None), None)
+    for name in needs:
+        if settings[name] is None:
+            return name
+    return None
 
 
 def _settings(names: tuple[str, ...], given: Any, defaults: Any) -> dict[str, Any]:

@@ -13,9 +13,12 @@ from floto.core.engine.deadlines import PendingTimeout
 from floto.core.engine.run import EngineRun, StepOutcome
 from floto.core.engine.step_context import opening
 from floto.core.engine.tokens import LAMBDA_LIST, TaskKind
-from floto.core.quick_init import quick_init
+from floto.core.quick_init import maker, quick_init
 from floto.core.state.state import DecisionTasks, Item, Key, Kind, State, Status
 from floto.core.swf.events import Event
+
+_NO_BEATS: frozenset[int] = frozenset()
+_event_id = attrgetter("event_id")
 
 
 @quick_init
@@ -55,7 +58,7 @@ class Changes:
     #: The open items that the step may have changed.
     entries: tuple[ChangeEntry, ...] = ()
     #: Events whose activities got a heartbeat.
-    beats: frozenset[int] = frozenset()
+    beats: frozenset[int] = _NO_BEATS
     #: Events whose items closed: the store deletes their tasks and deadlines.
     dropped: tuple[int, ...] = ()
 
@@ -70,27 +73,33 @@ class Changes:
         return self.run.state.closed is not None
 
 
+_new_task, _new_entry, _new_changes = maker(PollableTask), maker(ChangeEntry), maker(Changes)
+
+
 def changes(before: EngineRun, outcome: StepOutcome, now: datetime) -> Changes:
     """Compare a run before and after a step at ``now``, for the items that the step changed."""
     after, keys = outcome.run, outcome.changed_keys
     old, new = before.state, after.state
     if new.closed is not None:
-        return Changes(after, outcome.events)
+        return _new_changes(after, outcome.events)
     entries = [_of_run(after, now)] if old.started is None else []
-    entries += _items(after, keys, now)
-    items = map(old.items.get, keys)
-    ids = [opening(item).id for item in items if item is not None and item.is_open]
+    opened: list[int] = []
+    if keys:
+        entries += _items(after, keys, now)
+        items = map(old.items.get, keys)
+        opened += [opening(item).id for item in items if item is not None and item.is_open]
     if new.decision_tasks is not old.decision_tasks:
         entries += _decision(new, now)
-        ids += _decision_ids(old.decision_tasks)
+        opened += _decision_ids(old.decision_tasks)
     if len(entries) > 1:
         # In the order of the events: that of the keys differs from process to process.
-        entries.sort(key=attrgetter("event_id"))
+        entries.sort(key=_event_id)
     if new.last is not None and now < new.last.at:
         entries = [evolve(entry, due=entry.due and evolve(entry.due, is_moved=True)) for entry in entries]
-    kept = {entry.event_id for entry in entries}
-    dropped = tuple([id for id in ids if id not in kept])
-    return Changes(after, outcome.events, tuple(entries), _beats(before, after, kept), dropped)
+    kept = set(map(_event_id, entries))
+    dropped = tuple([id for id in opened if id not in kept])
+    beats = _NO_BEATS if before.heartbeats is after.heartbeats else _beats(before, after, kept)
+    return _new_changes(after, outcome.events, tuple(entries), beats, dropped)
 
 
 def all_entries(run: EngineRun, now: datetime | None = None) -> list[ChangeEntry]:
@@ -100,7 +109,7 @@ def all_entries(run: EngineRun, now: datetime | None = None) -> list[ChangeEntry
 
 
 def _of_run(run: EngineRun, now: datetime | None) -> ChangeEntry:
-    return ChangeEntry(deadlines.RUN_EVENT, due=deadlines.of_run(run.state, now))
+    return _new_entry(deadlines.RUN_EVENT, due=deadlines.of_run(run.state, now))
 
 
 def _items(run: EngineRun, keys: Iterable[Key], now: datetime | None) -> list[ChangeEntry]:
@@ -110,7 +119,8 @@ def _items(run: EngineRun, keys: Iterable[Key], now: datetime | None) -> list[Ch
         task_of = _ITEM_TASKS.get(key[0])
         item = None if task_of is None else run.state.items.get(key)
         if task_of is not None and item is not None and item.is_open:
-            entries.append(ChangeEntry(opening(item).id, task_of(item), deadlines.of_item(run, item, now)))
+            opened = opening(item)
+            entries.append(_new_entry(opened.id, task_of(item, opened), deadlines.of_item(run, item, now)))
     return entries
 
 
@@ -123,30 +133,29 @@ def _decision_ids(tasks: DecisionTasks) -> list[int]:
 
 def _beats(before: EngineRun, after: EngineRun, ids: Iterable[int]) -> frozenset[int]:
     old, new = before.heartbeats, after.heartbeats
-    return frozenset() if old is new else frozenset(id for id in ids if old.get(id) != new.get(id))
+    return frozenset(id for id in ids if old.get(id) != new.get(id))
 
 
-def _activity(item: Item) -> PollableTask:
-    event = opening(item)
-    data = event.data
+def _activity(item: Item, opened: Event) -> PollableTask:
+    data = opened.data
     priority = int(data.task_priority or 0)
-    return PollableTask(TaskKind.ACTIVITY, data.task_list.name, priority, event.at, _started(item))
+    return _new_task(TaskKind.ACTIVITY, data.task_list.name, priority, opened.at, _started(item))
 
 
-def _lambda(item: Item) -> PollableTask:
-    return PollableTask(TaskKind.LAMBDA, LAMBDA_LIST, 0, opening(item).at, _started(item))
+def _lambda(item: Item, opened: Event) -> PollableTask:
+    return _new_task(TaskKind.LAMBDA, LAMBDA_LIST, 0, opened.at, _started(item))
 
 
 def _started(item: Item) -> int:
     return 0 if item.status is Status.SCHEDULED or item.started is None else item.started.id
 
 
-def _no_task(_item: Item) -> None:
+def _no_task(_item: Item, _opened: Event) -> None:
     return None
 
 
 #: Kinds of items with a task or a deadline, and the task of each item.
-_ITEM_TASKS: Mapping[Kind, Callable[[Item], PollableTask | None]] = {
+_ITEM_TASKS: Mapping[Kind, Callable[[Item, Event], PollableTask | None]] = {
     Kind.ACTIVITY: _activity,
     Kind.LAMBDA: _lambda,
     Kind.TIMER: _no_task,
@@ -159,10 +168,10 @@ def _decision(state: State, now: datetime | None) -> list[ChangeEntry]:
     if started is not None:
         id = started.data.scheduled_event_id
         # It has been dispatched, so its task list no longer matters.
-        task = PollableTask(TaskKind.DECISION, "", 0, started.at, started.id)
+        task = _new_task(TaskKind.DECISION, "", 0, started.at, started.id)
     elif scheduled is not None:
         id, at, data = scheduled.id, scheduled.at, scheduled.data
-        task = PollableTask(TaskKind.DECISION, data.task_list.name, int(data.task_priority or 0), at)
+        task = _new_task(TaskKind.DECISION, data.task_list.name, int(data.task_priority or 0), at)
     else:
         return []
-    return [ChangeEntry(id, task, deadlines.of_decision_task(state, now))]
+    return [_new_entry(id, task, deadlines.of_decision_task(state, now))]

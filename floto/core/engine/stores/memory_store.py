@@ -17,6 +17,7 @@ from floto.core.engine.stores.open_runs import OpenRun, OpenRuns
 from floto.core.engine.stores.records import ListingQuery, Position, Record, TaskQueue, last_scheduled
 from floto.core.engine.stores.store import Deadline, Ready
 from floto.core.engine.tokens import TaskKind
+from floto.core.quick_init import maker
 from floto.core.swf.closing_events import CLOSING_EVENTS
 from floto.core.swf.events import Event
 from floto.core.swf.service import ExecutionInfo
@@ -33,6 +34,9 @@ class _Entry:
     run: EngineRun
     record: Record
     events: list[Event] = field(factory=list)
+
+
+_new_record = maker(Record)
 
 
 class MemoryStore:
@@ -152,15 +156,15 @@ class MemoryStore:
 
     def save(self, changes: Changes) -> None:
         """Write the changes of a step."""
-        run_id = _id(changes.run)
+        run, run_id = changes.run, changes.run.execution.run_id
         entry = self._begin(changes) if changes.is_new else self._entries[run_id]
-        entry.run = changes.run
+        entry.run = run
         entry.record = _updated(entry.record, changes)
         entry.events.extend(changes.events)
-        if changes.is_closed:
+        if run.state.closed is not None:
             self.open_runs.drop(run_id)
         else:
-            before = self.open_runs.get(run_id) or OpenRun.started(entry.record.number, changes.run)
+            before = self.open_runs.get(run_id) or OpenRun.started(entry.record.number, run)
             self.open_runs.apply(changes, before)
 
     def _begin(self, changes: Changes) -> _Entry:
@@ -175,8 +179,8 @@ class MemoryStore:
             parent=first.data.parent_workflow_execution,
             tags=first.data.tag_list or (),
         )
-        self._latest[run.domain, run.execution.workflow_id] = _id(run)
-        entry = self._entries[_id(run)] = _Entry(run, record)
+        self._latest[run.domain, run.execution.workflow_id] = run.execution.run_id
+        entry = self._entries[run.execution.run_id] = _Entry(run, record)
         return entry
 
     def expire(self, run_id: str, at: datetime) -> None:
@@ -231,7 +235,7 @@ def _updated(record: Record, changes: Changes) -> Record:
         info = evolve(info, closed_at=closed.at, close_status=CLOSING_EVENTS[type(closed.data)].status)
     elif (is_canceled, run.execution_context, activity_at) == _seen(record):
         return record
-    return Record(
+    return _new_record(
         number=record.number,
         domain=record.domain,
         info=info,
@@ -244,7 +248,3 @@ def _updated(record: Record, changes: Changes) -> Record:
 
 
 _seen = attrgetter("cancel_requested", "execution_context", "activity_at")
-
-
-def _id(run: EngineRun) -> str:
-    return run.execution.run_id

@@ -19,10 +19,10 @@ from attrs import evolve, frozen
 from floto.core.engine.deadlines import PendingTimeout
 from floto.core.engine.run import EngineRun
 from floto.core.engine.stores.changes import ChangeEntry, Changes, PollableTask
-from floto.core.engine.stores.records import TaskQueue
+from floto.core.engine.stores.records import TaskQueue, task_queue_of
 from floto.core.engine.stores.store import Deadline, Ready
 from floto.core.engine.tokens import TaskKind
-from floto.core.quick_init import quick_init
+from floto.core.quick_init import maker, quick_init
 from floto.core.swf.shapes import WorkflowExecution
 
 #: Entries that are out of date, beside as many as are up to date, before the heaps are rebuilt.
@@ -54,6 +54,10 @@ class OpenRun:
         """Return a run that has just started, without its tasks and deadlines."""
         parent = run.state.start.parent_workflow_execution
         return cls(number, run.domain, run.execution, None if parent is None else parent.run_id)
+
+
+_new_open_run, _new_task = maker(OpenRun), maker(PollableTask)
+_new_ready, _new_deadline = maker(Ready), maker(Deadline)
 
 
 class OpenRuns:
@@ -126,22 +130,21 @@ class OpenRuns:
             is_new = id not in run.dues if task is None else old is None or old.started != task.started
             if task is not None and is_new:
                 new_tasks.append(id)
-                tasks[id] = self._owned(task, old)
+                tasks[id] = self._owned(task, old) if task.started else task
             if _is_put_off(entry, run) if id in changes.beats else is_new:
                 new_dues.append(id)
-                _set(dues, id, entry.due)
-        after = OpenRun(run.number, run.domain, run.execution, run.parent, revision, tasks, dues)
+                if entry.due is None:
+                    dues.pop(id, None)
+                else:
+                    dues[id] = entry.due
+        after = _new_open_run(run.number, run.domain, run.execution, run.parent, revision, tasks, dues)
         self._put(after, new_tasks, new_dues)
 
     def _owned(self, task: PollableTask, old: PollableTask | None) -> PollableTask:
-        """Return a task with its owner; it keeps the task list by which it was scheduled."""
-        if not task.started:
-            return task
+        """Return a started task with its owner; it keeps the task list by which it was scheduled."""
         first = old or task
         lease = self._leases[task.kind]
-        return PollableTask(
-            task.kind, first.task_list, first.priority, first.scheduled_at, task.started, lease
-        )
+        return _new_task(task.kind, first.task_list, first.priority, first.scheduled_at, task.started, lease)
 
     def _put(self, run: OpenRun, new_tasks: Iterable[int], new_dues: Iterable[int]) -> None:
         run_id = run.execution.run_id
@@ -167,7 +170,7 @@ class OpenRuns:
                 self._rebuild()
 
     def _queue(self, run: OpenRun, event_id: int, task: PollableTask) -> None:
-        task_queue = TaskQueue(run.domain, task.kind, task.task_list)
+        task_queue = task_queue_of(run.domain, task.kind, task.task_list)
         self.offered.add(task_queue)
         self._added += 1
         row = (-task.priority, task.scheduled_at, run.number, event_id, run.execution.run_id)
@@ -211,7 +214,7 @@ class OpenRuns:
             *_, event_id, run_id = queue[0]
             task = self._claimable(run_id, event_id)
             if task is not None:
-                return Ready(run_id, event_id, task.started, task.redeliveries)
+                return _new_ready(run_id, event_id, task.started, task.redeliveries)
             heapq.heappop(queue)
         return None
 
@@ -269,7 +272,7 @@ class OpenRuns:
             run = self._runs.get(run_id)
             due = None if run is None else run.dues.get(event_id)
             if due is not None and due.at == at:
-                return Deadline(at, run_id, event_id)
+                return _new_deadline(at, run_id, event_id)
             heapq.heappop(self._deadlines)
         return None
 
@@ -293,10 +296,3 @@ def _is_put_off(entry: ChangeEntry, run: OpenRun) -> bool:
 
 #: Timeout types that a heartbeat may put off; a deadline that was read from a file has none.
 _PUT_OFF = ("HEARTBEAT", "")
-
-
-def _set(dues: dict[int, PendingTimeout], event_id: int, due: PendingTimeout | None) -> None:
-    if due is None:
-        dues.pop(event_id, None)
-    else:
-        dues[event_id] = due

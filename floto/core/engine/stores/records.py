@@ -7,17 +7,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
+from functools import lru_cache
 from typing import Literal, NamedTuple
 
 from attrs import frozen
 
 from floto.core.engine.tokens import TaskKind
+from floto.core.quick_init import quick_init
 from floto.core.swf.events import ActivityTaskScheduled, Event
 from floto.core.swf.service import ExecutionInfo
 from floto.core.swf.shapes import WorkflowExecution
 
 
-@frozen(kw_only=True)
+@quick_init
+@frozen(kw_only=True, weakref_slot=False)
 class Record:
     """Data of one run, open or closed, for listings and descriptions."""
 
@@ -97,3 +100,9 @@ class TaskQueue(NamedTuple):
     domain: str
     kind: TaskKind
     task_list: str
+
+
+@lru_cache(maxsize=512)
+def task_queue_of(domain: str, kind: TaskKind, task_list: str) -> TaskQueue:
+    """Return a task queue; most steps name the same ones, so they are cached."""
+    return TaskQueue(domain, kind, task_list)

@@ -30,7 +30,8 @@ class Ready:
     redeliveries: int = 0
 
 
-@frozen
+@quick_init
+@frozen(weakref_slot=False)
 class Deadline:
     """A deadline to fire; ``event_id`` 0 is the end of the retention of a closed run."""
 
