@@ -27,15 +27,20 @@ def quick_init(cls: type[T]) -> type[T]:
         if field.converter or field.validator or type(field.default) is attrs.Factory:
             msg = f"{cls.__name__}.{field.name}: a quick constructor calls no converter, validator or factory"
             raise TypeError(msg)
-    unfrozen = {"__slots__": (), "__setattr__": object.__setattr__, "__delattr__": object.__delattr__}
     names: dict[str, Any] = {f"default_{field.name}": field.default for field in fields}
     names |= {"cls": cls, "set_class": object.__dict__["__class__"].__set__}
-    names["unfrozen"] = type(cls.__name__, (cls,), unfrozen)
+    names["unfrozen"] = unfrozen(cls)
     exec(_source(fields), names)  # noqa: S102 - of the names of fields alone
     names["__init__"].__annotations__ = cls.__init__.__annotations__
     names["__init__"].__qualname__ = f"{cls.__qualname__}.__init__"
     setattr(cls, "__init__", names["__init__"])  # noqa: B010 - type checkers refuse an assignment
     return cls
+
+
+def unfrozen(cls: type) -> type:
+    """Return a subclass that takes assignments, and whose objects can be made objects of the frozen class."""
+    members = {"__slots__": (), "__setattr__": object.__setattr__, "__delattr__": object.__delattr__}
+    return type(cls.__name__, (cls,), members)
 
 
 def _source(fields: tuple[attrs.Attribute[Any], ...]) -> str:
