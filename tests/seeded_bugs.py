@@ -41,7 +41,7 @@ STARTING, CLOSING, PHASE = (
     "floto/core/decide/closing.py",
     "floto/core/decide/phase.py",
 )
-IN_FLIGHT = "    if item.is_open:\n        return Rest.IN_FLIGHT\n"
+IN_FLIGHT = "    if status in OPEN:\n        return IN_FLIGHT\n"
 DECIDED = "            decision = _decision(task, position, step, progress, given)\n"
 WAITED = "return _wait(retry_timer_id(id_, len(failures)), seconds, state) if seconds else START"
 

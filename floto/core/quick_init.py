@@ -32,11 +32,9 @@ def quick_init(cls: type[T]) -> type[T]:
         if field.converter or field.validator or type(field.default) is attrs.Factory:
             msg = f"{cls.__name__}.{field.name}: a quick constructor calls no converter, validator or factory"
             raise TypeError(msg)
-    unfrozen: dict[str, Any] = {"__slots__": ()}
-    unfrozen |= {name: getattr(object, name) for name in ("__init__", "__setattr__", "__delattr__")}
     names: dict[str, Any] = {f"default_{field.name}": field.default for field in fields}
     names |= {"cls": cls, "set_class": object.__dict__["__class__"].__set__}
-    names["unfrozen"] = type(cls.__name__, (cls,), unfrozen)
+    names["unfrozen"] = unfrozen(cls)
     exec(_source(fields), names)  # noqa: S102 - of the names of fields alone
     _MAKERS[cls] = names["make"]
     names["__init__"].__annotations__ = cls.__init__.__annotations__
@@ -54,6 +52,13 @@ def maker(cls: Callable[P, T]) -> Callable[P, T]:
         cls: A class with ``quick_init``.
     """
     return _MAKERS[cls]
+
+
+def unfrozen(cls: type) -> type:
+    """Return a subclass that takes assignments, and whose objects can be made objects of the frozen class."""
+    members: dict[str, Any] = {"__slots__": ()}
+    members |= {name: getattr(object, name) for name in ("__init__", "__setattr__", "__delattr__")}
+    return type(cls.__name__, (cls,), members)
 
 
 def _source(fields: tuple[attrs.Attribute[Any], ...]) -> str:

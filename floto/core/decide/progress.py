@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from hashlib import sha1
 from types import MappingProxyType
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from attrs import field, frozen
 from rpds import HashTrieMap
@@ -42,6 +42,7 @@ from floto.core.swf.events import Event
 from floto.core.swf.history import History
 
 T = TypeVar("T")
+_COMPLETED, _TIMER = TaskOutcome.COMPLETED, Kind.TIMER
 _NO_MESSAGES: HashTrieMap[int, str] = HashTrieMap()
 _NO_STEPS: HashTrieMap[int, Step] = HashTrieMap()
 _NO_OUTCOMES: HashTrieMap[int, TaskOutcome] = HashTrieMap()
@@ -175,7 +176,7 @@ class Progress:
         if len(required) == 1 and not self.plan.rules:
             # An update of ``waiting`` takes long, and here the outcome of the one requirement says the same.
             (needed,) = required
-            return (since.get(needed) or self.outcomes.get(needed)) is not TaskOutcome.COMPLETED
+            return (since.get(needed) or self.outcomes.get(needed)) is not _COMPLETED
         return self.waiting.get(position, 0)
 
     def ended_at(self, position: int) -> datetime | None:
@@ -358,12 +359,14 @@ def _expands(position: int, plan: graph.Plan, state: State) -> bool:
 
 def positions_of(keys: Iterable[Key], plan: graph.Plan) -> set[int]:
     """Return the positions of the tasks that items of these keys, and timers of their waits, belong to."""
-    found = {plan.by_key.get(key) for key in keys}
-    for kind, id_ in keys:
-        task_id = waiting_for(id_) if kind is Kind.TIMER else None
+    found = set()
+    for key in keys:
+        found.add(plan.by_key.get(key))
+        task_id = waiting_for(key[1]) if key[0] is _TIMER else None
         if task_id is not None:
             found.add(plan.index.get(task_id))
-    return {position for position in found if position is not None}
+    found.discard(None)
+    return cast("set[int]", found)
 
 
 def _seed(state: State) -> str:

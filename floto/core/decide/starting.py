@@ -66,6 +66,8 @@ def starts(progress: Progress, given: Mapping[str, Any]) -> tuple[list[Decision]
 
 def room_in_groups(progress: Progress) -> dict[int | None, int]:
     """Return how many more tasks may be in flight, by generator, for those that limit it."""
+    if not progress.groups.by_generator:
+        return {}
     plan, of = progress.plan, progress.groups.generator_of
     groups = progress.groups.by_generator.items()
     room: dict[int | None, int] = {

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from rpds import HashTrieMap
 
-from floto.core.decide.retrying import EndWait, Exhausted, Look, Rest, Start, Step, Wait, look_at
+from floto.core.decide.retrying import DONE, EndWait, Exhausted, Look, Start, Step, Wait, look_at
 from floto.core.errors import PayloadError, SpecError
 from floto.core.spec.rules.siblings import SiblingCount
 from floto.core.spec.rules.task_rules import TaskOutcome
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 #: ``isinstance`` is faster with a tuple than with the union.
 _STEPS = (Start, Wait, EndWait)
+_COMPLETED = TaskOutcome.COMPLETED
 
 
 class Update:
@@ -59,7 +60,7 @@ class Update:
         while todo:
             position = todo.pop()
             look = looks[position] = look_at(plan.tasks[position], state, before.seed)
-            if look is not Rest.DONE:
+            if look is not DONE:
                 if isinstance(look, Exhausted):
                     self.fail(position, look.message)
                 continue
@@ -69,7 +70,7 @@ class Update:
             # examines the task again.
             if waiting[position] if position in waiting else left_before(position, outcomes):
                 continue
-            outcomes[position] = TaskOutcome.COMPLETED
+            outcomes[position] = _COMPLETED
             for dependent in plan.dependents[position]:
                 if len(plan.requires[dependent]) > 1:
                     known = waiting[dependent] if dependent in waiting else before.waiting[dependent]
