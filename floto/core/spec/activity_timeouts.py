@@ -66,6 +66,9 @@ def with_timeouts(
     """
     if not isinstance(decision, ScheduleActivityTask):
         return decision
+    has_timeout = decision.heartbeat_timeout or decision.start_to_close_timeout
+    if not (has_timeout or tags or checkpoint or attempt > 1):
+        return decision
     given = {"heartbeat": decision.heartbeat_timeout, "start_to_close": decision.start_to_close_timeout}
     known: dict[str, int | str] = {
         name: seconds for name, value in given.items() if (seconds := _seconds(value)) is not None
