@@ -180,7 +180,7 @@ def going_on(_task: PolledDecisionTask) -> Sequence[Decision]:
     return [ScheduleActivityTask(activity_type=ACTIVITY, activity_id="a")]
 
 
-def test_decider_hears_of_activities_it_scheduled_without_a_wake_up_for_each(
+def test_decider_is_notified_of_scheduled_activities_without_a_wake_up_for_each(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     woken: list[Job] = []
