@@ -278,9 +278,12 @@ class Batches:
             while task_queues:
                 seen |= task_queues
                 offered.clear()
+                before = len(served)
+                # Sorted, because the order of a set differs from process to process.
                 for task_queue in sorted(task_queues):
                     self._serve(now, task_queue, served)
-                task_queues = set(offered)
+                # A response that is undone offers its task again, so without progress this ends.
+                task_queues = set(offered) if len(served) > before else set()
         finally:
             offered |= seen
 
