@@ -11,8 +11,8 @@ def check_command(command: c.Command | c.StartWorkflowExecution) -> None:
 
     Commands that the engine makes itself are not checked.
     """
-    if type(command) in _FROM_OUTSIDE and (found := problems(command)):
-        refuse(found)
+    if type(command) in _FROM_OUTSIDE:
+        refuse(problems(command))
 
 
 _FROM_OUTSIDE = frozenset(

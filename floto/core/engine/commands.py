@@ -5,14 +5,14 @@ Source: https://docs.aws.amazon.com/amazonswf/latest/apireference/API_Operations
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
 from attrs import frozen
 
-from floto.core.engine.tokens import Token
-from floto.core.quick_init import quick_init
+from floto.core.engine.tokens import TaskKind, Token
+from floto.core.quick_init import maker, quick_init
 from floto.core.state.state import State
 from floto.core.swf.decisions import Decision
 from floto.core.swf.events import Event, WorkflowExecutionStarted
@@ -256,3 +256,14 @@ Command = (
     | RecordOutcome
     | ChildClosed
 )
+
+#: The commands with the token of a task: the kind of the task, and a function that makes the command.
+RESPONSES: Mapping[type, tuple[TaskKind, Callable[..., Any]]] = {
+    RespondDecisionTaskCompleted: (TaskKind.DECISION, maker(RespondDecisionTaskCompleted)),
+    RespondActivityTaskCompleted: (TaskKind.ACTIVITY, maker(RespondActivityTaskCompleted)),
+    RespondActivityTaskFailed: (TaskKind.ACTIVITY, maker(RespondActivityTaskFailed)),
+    RespondActivityTaskCanceled: (TaskKind.ACTIVITY, maker(RespondActivityTaskCanceled)),
+    RecordActivityTaskHeartbeat: (TaskKind.ACTIVITY, maker(RecordActivityTaskHeartbeat)),
+    RespondLambdaFunctionCompleted: (TaskKind.LAMBDA, maker(RespondLambdaFunctionCompleted)),
+    RespondLambdaFunctionFailed: (TaskKind.LAMBDA, maker(RespondLambdaFunctionFailed)),
+}

@@ -69,12 +69,9 @@ def of_decision_task(state: State, now: datetime | None = None) -> PendingTimeou
 
 
 def _waiting_due(scheduled: Event, ended_at: datetime | None, now: datetime | None) -> PendingTimeout | None:
-    timeout = scheduled.data.schedule_to_start_timeout
-    if timeout == "NONE":
-        return None
     # Undocumented for one scheduled while another is started: it counts from when it can be dispatched.
     since = scheduled.at if ended_at is None else max(scheduled.at, ended_at)
-    return _decision_due(timeout, "SCHEDULE_TO_START", _since(since, now))
+    return _decision_due(scheduled.data.schedule_to_start_timeout, "SCHEDULE_TO_START", _since(since, now))
 
 
 def _decision_due(timeout: str | None, timeout_type: str, since: datetime) -> PendingTimeout | None:
@@ -97,9 +94,10 @@ def _activity(run: EngineRun, item: Item, now: datetime | None) -> PendingTimeou
     earliest: datetime | None = None
     earliest_type = ""
     for timeout_type, since, text in _clocks(run, item):
-        if text is None or text == "NONE":
+        span = _duration(text)
+        if span is None:
             continue
-        at = _since(since, now) + _seconds(text)
+        at = _since(since, now) + span
         # Of equal times, the first one counts, so the order of the timeouts decides ties.
         if earliest is None or at < earliest:
             earliest, earliest_type = at, timeout_type

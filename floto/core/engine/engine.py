@@ -6,7 +6,7 @@ An engine has no state of its own: give it any ``RunStore``, and put each call i
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
@@ -253,10 +253,8 @@ class Engine:
             command = _start_activity(scheduled_event_id=ready.event_id, identity=identity)
             return self._claim(ready, TaskKind.ACTIVITY, command, now)
 
-        if chosen:
-            claimed = claim(chosen)
-        else:
-            claimed = self._claim_next(task_queue_of(domain, TaskKind.ACTIVITY, task_list), claim)
+        task_queue = task_queue_of(domain, TaskKind.ACTIVITY, task_list)
+        claimed = claim(chosen) if chosen else self._claim_next(task_queue, claim)
         return None if claimed is None else activity_task(*claimed)
 
     def poll_lambda(self, domain: str, now: datetime) -> LambdaTask | None:
@@ -284,7 +282,7 @@ class Engine:
         Raises:
             ServiceFault: The token or a field is invalid, or the task is not started.
         """
-        kind, new_command = _RESPONSES[command_type]
+        kind, new_command = c.RESPONSES[command_type]
         command = new_command(token=read_token(token, kind), **fields)
         run = self._store.load(command.token.run_id)
         if run is None:
@@ -329,9 +327,7 @@ class Engine:
 
     def _claim_next(self, task_queue: TaskQueue, claim: Callable[[Ready], T | None]) -> T | None:
         before = None
-        while (ready := self._store.next_task(task_queue)) is not None:
-            if before is not None and ready == before:
-                break
+        while (ready := self._store.next_task(task_queue)) is not None and ready != before:
             claimed = claim(ready)
             if claimed is not None:
                 return claimed
@@ -361,7 +357,7 @@ class Engine:
         """Apply a command, then every message that it causes, in the order in which they were sent."""
         self._check(command)
         first = self._step(run, command, now)
-        queue = deque(first.messages) if first.messages else None
+        queue = deque(first.messages)
         while queue:
             message = queue.popleft()
             reached = False
@@ -389,15 +385,3 @@ class Engine:
 
 def _token(run: EngineRun, kind: TaskKind, ready: Ready, started: int) -> Token:
     return _new_token(run.domain, run.execution.run_id, kind, ready.event_id, started)
-
-
-#: Kind of the task whose token each command has, and a function that makes the command.
-_RESPONSES: Mapping[type, tuple[TaskKind, Callable[..., Any]]] = {
-    c.RespondDecisionTaskCompleted: (TaskKind.DECISION, maker(c.RespondDecisionTaskCompleted)),
-    c.RespondActivityTaskCompleted: (TaskKind.ACTIVITY, maker(c.RespondActivityTaskCompleted)),
-    c.RespondActivityTaskFailed: (TaskKind.ACTIVITY, maker(c.RespondActivityTaskFailed)),
-    c.RespondActivityTaskCanceled: (TaskKind.ACTIVITY, maker(c.RespondActivityTaskCanceled)),
-    c.RecordActivityTaskHeartbeat: (TaskKind.ACTIVITY, maker(c.RecordActivityTaskHeartbeat)),
-    c.RespondLambdaFunctionCompleted: (TaskKind.LAMBDA, maker(c.RespondLambdaFunctionCompleted)),
-    c.RespondLambdaFunctionFailed: (TaskKind.LAMBDA, maker(c.RespondLambdaFunctionFailed)),
-}

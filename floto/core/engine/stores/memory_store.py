@@ -161,7 +161,7 @@ class MemoryStore:
         entry.run = run
         entry.record = _updated(entry.record, changes)
         entry.events.extend(changes.events)
-        if run.state.closed is not None:
+        if changes.is_closed:
             self.open_runs.drop(run_id)
         else:
             before = self.open_runs.get(run_id) or OpenRun.started(entry.record.number, run)
