@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +86,49 @@ def test_reader_of_an_earlier_event_stays_there_while_the_run_goes_on(site: Site
     page.sees("Event 3 of", "#shown")
     until(page.browser, lambda: int(page.one("#slider").get_attribute("max") or 0) == 7)
     assert page.event == 3
+
+
+@contextmanager
+def held_documents(browser: Browser) -> Iterator[None]:
+    """Hold what pages fetch until ``held.allowed``, and fail the next ``held.refused`` times."""
+    script = """
+    window.held = {allowed: false, refused: 0, read: 0}
+    const read = window.fetch
+    window.fetch = async (url, ...more) => {
+        const answer = await read(url, ...more)
+        held.read++
+        while (!held.allowed) await new Promise((done) => setTimeout(done, 10))
+        if (held.refused-- > 0) throw new TypeError("refused by the test")
+        return answer
+    }
+    """
+    added = browser.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": script})
+    try:
+        yield
+    finally:
+        browser.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", added)
+
+
+def test_run_that_closes_before_its_page_listens_is_shown_as_closed(site: Site) -> None:
+    site.shop.running("order-1")
+    browser, page = site.page.browser, site.page
+    with held_documents(browser):
+        browser.get(f"{site.ui.url}/runs/order-1")
+        until(browser, lambda: browser.execute_script("return held.read"))
+        site.shop.service.terminate_workflow_execution("order-1", reason="enough")
+        browser.execute_script("held.allowed = true")
+        page.sees("TERMINATED", "#state")
+
+
+def test_document_that_cannot_be_read_is_read_again(site: Site) -> None:
+    site.shop.running("order-1")
+    with held_documents(site.page.browser):
+        site.page.browser.get(f"{site.ui.url}/runs/order-1")
+        site.page.browser.execute_script("held.allowed = true")
+        site.page.sees("RUNNING", "#state")
+        site.page.browser.execute_script("held.refused = 1")
+        site.shop.service.terminate_workflow_execution("order-1", reason="enough")
+        site.page.sees("TERMINATED", "#state")
 
 
 def test_saved_history_that_is_dropped_onto_the_page_opens(site: Site, tmp_path: Path) -> None:

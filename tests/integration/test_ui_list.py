@@ -7,7 +7,7 @@ import json
 import re
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -217,8 +217,6 @@ def test_document_is_sent_again_only_after_new_events(made: Shop, page: Ui) -> N
     assert ask(page, "GET", url, if_none_match=headers["etag"])[0] == 304
     made.service.signal_workflow_execution("followed", "go")
     assert ask(page, "GET", url, if_none_match=headers["etag"])[0] == 200
-    made.service.terminate_workflow_execution("followed")
-    assert ask(page, "GET", f"/runs/followed/{quote(run.run_id)}/changes")[0] == 204
 
 
 def test_latest_run_of_a_workflow_id(page: Ui) -> None:
@@ -227,10 +225,15 @@ def test_latest_run_of_a_workflow_id(page: Ui) -> None:
 
 
 @contextmanager
-def stream(page: Ui, path: str) -> Iterator[Iterator[dict[str, Any]]]:
+def stream(
+    page: Ui, path: str, headers: Mapping[str, str] | None = None
+) -> Iterator[Iterator[dict[str, Any]]]:
     """The messages of a stream."""
+    more = "".join(f"{name}: {value}\r\n" for name, value in (headers or {}).items())
     with socket.create_connection(("127.0.0.1", page.port), PATIENCE) as connection:
-        connection.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+        connection.sendall(
+            f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{more}\r\n".encode()
+        )
         lines = connection.makefile("r", encoding="utf-8")
         assert "200" in lines.readline()
         yield (json.loads(line[6:]) for line in lines if line.startswith("data: "))
@@ -259,6 +262,18 @@ def test_stream_of_a_run_ends_with_it(tmp_path: Path) -> None:
             made.service.terminate_workflow_execution("first")
             last = next(messages)
             assert last == {"event": len(made.service.history(run)), "closed": True, "help": []}
+            assert list(messages) == []
+
+
+def test_closed_run_is_told_once_to_a_page_that_does_not_know(tmp_path: Path) -> None:
+    with shop(tmp_path) as made, ui(made.url, cwd=tmp_path) as page:
+        run = made.running("first")
+        made.service.terminate_workflow_execution("first")
+        count, path = len(made.service.history(run)), f"/runs/first/{quote(run.run_id)}/changes"
+        for known in ({}, {"last-event-id": str(count - 1)}):
+            with stream(page, path, known) as messages:
+                assert list(messages) == [{"event": count, "closed": True, "help": []}]
+        assert ask(page, "GET", path, last_event_id=str(count))[0] == 204
 
 
 def test_streams_are_bounded_and_given_back(page: Ui) -> None:

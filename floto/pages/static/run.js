@@ -444,19 +444,27 @@ function helped(found) {
 	renew($("helps").lastElementChild, found.map(([text, commands]) => el("li", text, ...commands.map((each) => el("pre.command", each)))))
 }
 
-// Load the document anew when the run has more events; at the last one, go on to the new last one
+// Load the document anew when the run has more events; at the last one, go on to the new last one.
+// A new stream begins with all that is to be known, so it is also what follows a document that cannot be read.
 function follow({document: url, changes}) {
 	let stream = null
+	let again = 0
 	const listen = () => {
 		stream?.close()
+		clearTimeout(again)
 		if (document.hidden) return
 		stream = new EventSource(changes)
 		stream.onmessage = async ({data}) => {
 			if (page.run) return
 			const news = JSON.parse(data)
 			helped(news.help)
-			const doc = news.event > page.last && (await fetched(url).catch(() => null))
-			if (!doc || page.run) return
+			if (news.event <= page.last) return
+			const doc = await fetched(url).catch(() => null)
+			if (!doc) {
+				clearTimeout(again)
+				again = setTimeout(listen, 1000)
+			}
+			if (!doc || page.run || doc.events.at.length <= page.last) return
 			const {event, last, task, opened: groups} = page
 			load(doc)
 			opened({task, opened: groups, event: event === last ? page.last : event})

@@ -41,8 +41,9 @@ class _News:
 
     @property
     def message(self) -> str:
-        """The message as JSON."""
-        return json.dumps({"event": self.last, "closed": self.is_closed, "help": self.help})
+        """The server-sent event; its id is that of the run's last event."""
+        data = json.dumps({"event": self.last, "closed": self.is_closed, "help": self.help})
+        return f"id: {self.last}\ndata: {data}\n\n"
 
 
 class RunPages:
@@ -92,9 +93,10 @@ class RunPages:
     async def changes(self, request: Request) -> Response:
         """Send the number of the last event of an open run, and what helps it, whenever they change."""
         domain, run = self._site.named(request)
-        _, is_closed = await self._site.in_turn(self._site.documents.last_event_id, domain, run)
-        if is_closed:
-            # The status after which a browser does not connect again.
+        last, is_closed = await self._site.in_turn(self._site.documents.last_event_id, domain, run)
+        # A run may close between the reading of its document and the first connection, so only a page
+        # that was told of the last event gets the status after which a browser does not connect again.
+        if is_closed and request.headers.get("last-event-id") == str(last):
             return Response(status_code=204)
         place = self._site.watch.place()
         place.__enter__()
@@ -113,7 +115,7 @@ class RunPages:
                 news = await self._site.in_turn(self._news, domain, run, news)
             if news is not None and news.message != (told and told.message):
                 told, spoke = news, time()
-                yield f"data: {news.message}\n\n"
+                yield news.message
             elif time() - spoke >= HEARTBEAT:
                 spoke = time()
                 yield ": heartbeat\n\n"
