@@ -33,7 +33,7 @@ function load(doc) {
 	doc.sentences = intervals(doc.sentences)
 }
 
-// Show why a task stands where it stands; once more: what is pending
+// Show why a task has its status; once more: what is pending
 page.select = (task) => {
 	page.task = page.task === task ? -1 : task
 	show()
@@ -182,7 +182,7 @@ function moment() {
 	renew($("counts"), counts(all()).map(([name, count]) => el("button.chip", {type: "button", "data-key": name, title: "Show these tasks", onclick: () => filtered(name)}, badge(name, `${count} ${name}`))))
 }
 
-// Failures that a task waits for, directly or not, and all that waits for them
+// Failures that a task waits for, and all that waits for them
 function failing(task) {
 	const waits = new Map([[task, []]])
 	for (const each of waits.keys()) {
@@ -233,7 +233,7 @@ function why(task) {
 	]
 }
 
-// Conditions, failures first; each task is explained once
+// Failures first; each task is explained once
 function tree(task, above, leads) {
 	const lines = conditions(task).toSorted((a, b) => leads.has(b.task) - leads.has(a.task))
 	const items = lines.slice(0, MOST.lines).map((each) => {
@@ -245,7 +245,7 @@ function tree(task, above, leads) {
 	return el("ul.tree", ...items, items.length < lines.length && el("li", `and ${lines.length - items.length} more`))
 }
 
-// The attempts of a task side by side
+// Attempts side by side
 function tried(task) {
 	const found = attempts(task)
 	if (!found.length) return []
@@ -438,32 +438,25 @@ const openFile = (file) => file && attempt(plain(file.name, 100), async () => {
 	if ($("helps")) helped([])
 })
 
-// What the commands are that help the run now
+// Show what helps the run now
 function helped(found) {
 	$("helps").hidden = !found.length
 	renew($("helps").lastElementChild, found.map(([text, commands]) => el("li", text, ...commands.map((each) => el("pre.command", each)))))
 }
 
-// Load the document anew when the run has more events; at the last one, go on to the new last one.
-// A new stream begins with all that is to be known, so it is also what follows a document that cannot be read.
+// Load the document again when the run has more events; stay at the last one
 function follow({document: url, changes}) {
 	let stream = null
-	let again = 0
 	const listen = () => {
 		stream?.close()
-		clearTimeout(again)
 		if (document.hidden) return
 		stream = new EventSource(changes)
 		stream.onmessage = async ({data}) => {
 			if (page.run) return
 			const news = JSON.parse(data)
 			helped(news.help)
-			if (news.event <= page.last) return
-			const doc = await fetched(url).catch(() => null)
-			if (!doc) {
-				clearTimeout(again)
-				again = setTimeout(listen, 1000)
-			}
+			// A new stream tells everything again
+			const doc = news.event > page.last && (await fetched(url).catch(() => void setTimeout(listen, 1e3)))
 			if (!doc || page.run || doc.events.at.length <= page.last) return
 			const {event, last, task, opened: groups} = page
 			load(doc)
