@@ -22,9 +22,9 @@ import floto
 from floto.adapters.sqlite import SqliteService
 from floto.adapters.sqlite.group_commit import Job
 from floto.adapters.sqlite.wait_queue import Poll
+from floto.core.engine.changed_keys import ChangedKeys
 from floto.core.engine.commands import StartWorkflowExecution
 from floto.core.engine.embedded import Decided
-from floto.core.engine.run import ChangedKeys
 from floto.core.engine.stores.records import TaskQueue
 from floto.core.engine.tokens import TaskKind
 from floto.core.spec.nested_specs import nested_tasks

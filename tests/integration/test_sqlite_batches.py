@@ -260,7 +260,7 @@ def test_poll_that_ended_while_its_batch_failed_gets_no_task(
 def test_poll_beyond_the_bound_of_one_transaction_gets_a_task_that_was_there_before(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("floto.adapters.sqlite.batches._SERVED_AT_ONCE", 1)
+    monkeypatch.setattr("floto.adapters.sqlite.serving._SERVED_AT_ONCE", 1)
     with SqliteService(tmp_path / "db") as service, ThreadPoolExecutor(3) as threads:
         for name in "ab":
             request = StartRequest(workflow_id=name, workflow_type=WORKFLOW, task_list=name)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from floto import CODEC, DeciderSpec, History, decide, fold
 from floto.core.decide.decide import decisions, spec_of
 from floto.core.decide.progress import Progress, begin
-from floto.core.engine.run import ChangedKeys
+from floto.core.engine.changed_keys import ChangedKeys
 from floto.core.errors import HistoryError
 from floto.core.state.fold import trace
 from floto.core.state.state import EMPTY, State

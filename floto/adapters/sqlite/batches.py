@@ -35,6 +35,7 @@ from typing import Any, TypeVar
 from floto.adapters.clock import ClockWatch
 from floto.adapters.sqlite.group_commit import Job, Read, Write
 from floto.adapters.sqlite.recovery import Recovery
+from floto.adapters.sqlite.serving import Serving
 from floto.adapters.sqlite.storage.database import (
     SLICE_SECONDS,
     WHOLE_DATABASE,
@@ -45,7 +46,7 @@ from floto.adapters.sqlite.storage.database import (
 )
 from floto.adapters.sqlite.storage.rows import UnreadableRun
 from floto.adapters.sqlite.storage.store import LOCK_SECONDS, SqliteStore
-from floto.adapters.sqlite.wait_queue import Poll, Response, Served, WaitQueue
+from floto.adapters.sqlite.wait_queue import Poll, WaitQueue
 from floto.core.engine.engine import DeadlineError, Engine
 from floto.core.engine.step_context import to_millisecond
 from floto.core.engine.stores.records import TaskQueue
@@ -60,8 +61,6 @@ T = TypeVar("T")
 _DEADLINES_AT_ONCE = 100
 #: The time for which a deadline that cannot fire is postponed.
 _POSTPONEMENT = timedelta(hours=1)
-#: Maximum number of tasks that one transaction claims, so that it ends although responses schedule new ones.
-_SERVED_AT_ONCE = 512
 #: Maximum number of transactions of one batch, between which deadlines fire that became due at once.
 _ROUNDS = 16
 #: Errors of a single statement, which do not mean that the database or the disk has a problem.
@@ -94,6 +93,8 @@ class Batches:
         self._store, self._engine, self._wait_queue = store, engine, wait_queue
         self._database, self._clock = database, clock
         self._recovery = Recovery(store, database.leases)
+        #: The polls of the transaction that executes calls, for the engine; None outside of it.
+        self.serving: Serving | None = None
         #: Called by the leader, after a commit, when a task queue may have new tasks.
         self.listeners: list[Callable[[], None]] = []
         #: Monotonic time of the end of the last batch.
@@ -169,7 +170,7 @@ class Batches:
             with self._store.snapshot():
                 for job in reads:
                     job.attempt(partial(job.call, now))
-        self._wait_queue.add(polls)
+        self._wait_queue.add(poll for poll in polls if not poll.is_companion)
         polled = {poll.task_queue for poll in polls}
         self._execute_in_rounds(now, writes, polled)
         for poll in polls:
@@ -181,11 +182,11 @@ class Batches:
         for left in reversed(range(_ROUNDS)):
             if not (writes or self._claimable(polled)):
                 return
-            served = self._execute_as_group(now, writes, polled, is_last=not left)
-            if served is not None:
+            serving = self._execute_as_group(now, writes, polled, is_last=not left)
+            if serving is not None:
                 writes = []
                 # Without a response at once, they fire with the next batch.
-                if not (served.answered and self._store.is_due(now)):
+                if not (serving.has_responded and self._store.is_due(now)):
                     return
             self._fire_deadlines(now)
 
@@ -223,23 +224,27 @@ class Batches:
 
     def _execute_as_group(
         self, now: datetime, writes: list[Write], polled: set[TaskQueue], *, is_last: bool
-    ) -> Served | None:
+    ) -> Serving | None:
         """Execute calls, and claim tasks for pending polls, in one transaction.
 
         Returns None, without executing anything, if deadlines are due that must fire first, unless this is
         the last transaction of the batch.
         """
         outcomes: list[Outcome] = []
-        served = Served()
+        serving = Serving(self._store, self._wait_queue, now)
         try:
             with self._store.transaction():
                 if self._store.is_due(now) and not is_last:
                     return None
-                outcomes.extend(self._outcome(job, now) for job in writes)
-                self._serve_all(now, polled, served)
+                self.serving = serving
+                for job in writes:
+                    outcomes.append(self._outcome(job, now, serving))
+                    serving.catch_up()
+                serving.serve(polled)
         except BaseException as error:
+            self.serving = None
             # Also after an interrupt: otherwise the polls of other threads would wait for ever.
-            self._wait_queue.put_back(reversed(served.taken))
+            serving.roll_back()
             is_whole_database = isinstance(error, DatabaseGone) or code_of(error) in WHOLE_DATABASE
             if is_whole_database or not isinstance(error, Exception):
                 raise
@@ -248,83 +253,40 @@ class Batches:
                 self._end_companion(writes[0])
                 writes.pop().fail(error)
             self._execute_one_by_one(now, writes, polled)
-            return Served()
+            return Serving(self._store, self._wait_queue, now)
+        finally:
+            self.serving = None
         for job, (result, fault) in zip(writes, outcomes, strict=True):
             job.finish(result) if fault is None else job.fail(fault)
-        served.complete(self._wait_queue)
-        return served
+        serving.complete()
+        return serving
 
-    def _outcome(self, job: Write, now: datetime) -> Outcome:
+    def _outcome(self, job: Write, now: datetime, serving: Serving) -> Outcome:
         """Execute a call in the shared transaction; a refused call leaves nothing in it."""
-        mark = self._store.mark()
+        mark, before = self._store.mark(), serving.count
+        self._add_companion(job)
         try:
             return job.call(now), None
         except ServiceFault as fault:
-            if not self._store.undo(mark):
+            if serving.count > before or not self._store.undo(mark):
                 raise
             self._end_companion(job)
             return None, fault
+
+    def _add_companion(self, job: Write) -> None:
+        """Let the poll that a call brought wait: not before, since it ends with a call that fails."""
+        if isinstance(job.companion, Poll):
+            self._wait_queue.add([job.companion])
 
     def _end_companion(self, job: Write) -> None:
         """Complete the poll that a failed call brought, without a task."""
         if isinstance(job.companion, Poll) and self._wait_queue.remove(job.companion):
             job.companion.finish(None)
 
-    def _serve_all(self, now: datetime, polled: set[TaskQueue], served: Served) -> None:
-        """Claim tasks for pending polls, also those tasks that responses to others have scheduled."""
-        offered = self._store.offered
-        task_queues, seen = polled | offered, set[TaskQueue]()
-        try:
-            while task_queues:
-                seen |= task_queues
-                offered.clear()
-                before = len(served)
-                # Sorted, because the order of a set differs from process to process.
-                for task_queue in sorted(task_queues):
-                    self._serve(now, task_queue, served)
-                # A response that is undone offers its task again, so without progress this ends.
-                task_queues = set(offered) if len(served) > before else set()
-        finally:
-            offered |= seen
-
-    def _may_claim(self, now: datetime, served: Served) -> bool:
-        """Return True if the transaction may claim more tasks: deadlines that became due in it go first."""
-        return len(served) < _SERVED_AT_ONCE and not self._store.is_due(now)
-
-    def _serve(self, now: datetime, task_queue: TaskQueue, served: Served) -> None:
-        """Claim tasks of a queue for its polls; each one removed from the wait queue is in ``served``."""
-        while self._store.next_task(task_queue) is not None and self._may_claim(now, served):
-            poll = served.take(task_queue, self._wait_queue)
-            if poll is None:
-                return
-            if poll.is_over:
-                served.polls[poll] = None
-                continue
-            task = self._claim_and_respond(poll, now)
-            if isinstance(task, Response):
-                served.idle[task_queue] = poll
-                served.answered.append((poll, task))
-            elif task is not None:
-                served.polls[poll] = task
-            else:
-                served.idle[task_queue] = poll
-                return
-
-    def _claim_and_respond(self, poll: Poll, now: datetime) -> Any | Response | None:
-        """Claim a task, and respond to it at once; if that fails, the poll's thread has to do it."""
-        if poll.answering is None:
-            return poll.call(now)
-        mark = self._store.mark()
-        try:
-            return poll.answering.claim(now)
-        except Exception:
-            if not self._store.undo(mark):
-                raise
-            return poll.call(now)
-
     def _execute_one_by_one(self, now: datetime, writes: list[Write], polled: set[TaskQueue]) -> None:
         """Execute calls and serve polls, each in its own transaction, so that only the wrong ones fail."""
         for job in writes:
+            self._add_companion(job)
             job.attempt(partial(self._commit, partial(job.call, now)))
             if job.has_failed:
                 self._end_companion(job)

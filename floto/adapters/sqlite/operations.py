@@ -93,9 +93,8 @@ class SqliteOperations:
         if task_queue is None:
             return self._once(operation, checked, region)
         self._host.presence.saw(self._poller(task_queue, checked.get("identity", ""), None))
-        task = self._host.poll(
-            task_queue, self._take(operation, checked, region), self._poll_seconds, _token_of
-        )
+        poll = Poll(task_queue, self._take(operation, checked, region), waits=True)
+        task: Response | None = self._host.poll(poll, self._poll_seconds, _token_of)
         return dict(IDLE[operation]) if task is None else task
 
     def begin(self, operation: str, request: Request, region: str, notify: Callable[[], None]) -> PendingCall:

@@ -17,18 +17,19 @@ from floto.adapters.sqlite import inspection
 from floto.adapters.sqlite.sqlite_engine import SqliteEngine
 from floto.adapters.sqlite.storage.database import MEMORY, Durability
 from floto.adapters.sqlite.storage.store import SqliteStore
-from floto.adapters.sqlite.wait_queue import Answering, Response
+from floto.adapters.sqlite.wait_queue import Answering, Poll, Response
 from floto.core.engine import commands as c
 from floto.core.engine import faults
+from floto.core.engine.changed_keys import ChangedKeys
 from floto.core.engine.commands import start_command
 from floto.core.engine.embedded import Decided, DecidesAtOnce
 from floto.core.engine.engine import Engine
 from floto.core.engine.registration.auto_register import Registrar
-from floto.core.engine.run import ChangedKeys, ToWorkflow
+from floto.core.engine.run import ToWorkflow
 from floto.core.engine.stores.records import ListingQuery, TaskQueue
 from floto.core.engine.tokens import TaskKind, run_id_from
 from floto.core.state.state import State
-from floto.core.swf.decisions import Decision, ScheduleActivityTask
+from floto.core.swf.decisions import Decision
 from floto.core.swf.events import Event
 from floto.core.swf.limits import OPEN_RUN_LIMIT
 from floto.core.swf.pollers import Live, Poller, PollKind
@@ -44,6 +45,7 @@ from floto.core.swf.shapes import ActivityType, WorkflowExecution, WorkflowType
 
 T = TypeVar("T")
 
+_token_of = attrgetter("token")
 _BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -147,12 +149,14 @@ class SqliteService:
 
     def poll_for_decision_task(self, task_list: str, identity: str, wait: float) -> PolledDecisionTask | None:
         """Claim the next decision task, waiting up to ``wait`` seconds; return None if there is none."""
-        return self._poll(
-            TaskKind.DECISION,
-            task_list,
+        poll = Poll(
+            self._queue(TaskKind.DECISION, task_list),
             lambda now: self._engine.poll_decision(self._domain, task_list, identity, now),
-            wait,
+            waits=True,
+            identity=identity,
         )
+        task: PolledDecisionTask | None = self._host.poll(poll, wait, _token_of)
+        return task
 
     def poll_and_decide(
         self, task_list: str, identity: str, wait: float, decider: DecidesAtOnce
@@ -174,26 +178,26 @@ class SqliteService:
         def respond(now: datetime) -> PolledDecisionTask | Response | None:
             if decider.is_stopped:
                 return None
-            decide = partial(self._decide_at_once, decider, now)
             found = self._engine.poll_and_decide(self._domain, task_list, identity, now, decide)
             if found is None:
                 return None
             task, decided = found
-            if decided is None:
-                return task
-            is_urgent = any(type(decision) is not ScheduleActivityTask for decision in decided.decisions)
-            return Response(task, decided.keep, is_urgent=is_urgent)
+            return task if decided is None else Response.of(task, decided)
 
-        answering = Answering(respond, decider.decided, lambda: decider.is_stopped)
-        return self._poll(TaskKind.DECISION, task_list, take, wait, answering)
+        decide = partial(self._decide_at_once, decider)
+        answering = Answering(decide, respond, decider.decided, lambda: decider.is_stopped)
+        queue = self._queue(TaskKind.DECISION, task_list)
+        poll = Poll(queue, take, waits=True, identity=identity, answering=answering)
+        task: PolledDecisionTask | None = self._host.poll(poll, wait, _token_of)
+        return task
 
     def _decide_at_once(
         self,
         decider: DecidesAtOnce,
-        now: datetime,
         task: PolledDecisionTask,
         state: State,
         changed: ChangedKeys,
+        now: datetime,
     ) -> Decided | None:
         decided = decider.decide(task, state, changed)
         if decided is not None and self._auto_register:
@@ -211,12 +215,14 @@ class SqliteService:
 
     def poll_for_activity_task(self, task_list: str, identity: str, wait: float) -> PolledActivityTask | None:
         """Claim the next activity task, waiting up to ``wait`` seconds; return None if there is none."""
-        return self._poll(
-            TaskKind.ACTIVITY,
-            task_list,
+        poll = Poll(
+            self._queue(TaskKind.ACTIVITY, task_list),
             lambda now: self._engine.poll_activity(self._domain, task_list, identity, now),
-            wait,
+            waits=True,
+            identity=identity,
         )
+        task: PolledActivityTask | None = self._host.poll(poll, wait, _token_of)
+        return task
 
     def record_activity_task_heartbeat(self, token: str, details: str | None = None) -> bool:
         """Record a heartbeat; return True if the cancellation of the activity is requested."""
@@ -261,8 +267,9 @@ class SqliteService:
         """
         return self._host.write_and_attempt(
             lambda now: report(_Reports(self._engine, now), token),
-            TaskQueue(self._domain, TaskKind.ACTIVITY, task_list),
+            self._queue(TaskKind.ACTIVITY, task_list),
             lambda now: self._engine.poll_activity(self._domain, task_list, identity, now),
+            identity,
         )
 
     def give_back(self, token: str) -> None:
@@ -306,16 +313,8 @@ class SqliteService:
     def __exit__(self, *_exc: object) -> None:
         self.close()
 
-    def _poll(
-        self,
-        kind: TaskKind,
-        task_list: str,
-        take: Callable[[datetime], T | None],
-        wait: float,
-        answering: Answering | None = None,
-    ) -> T | None:
-        task_queue = TaskQueue(self._domain, kind, task_list)
-        return self._host.poll(task_queue, take, wait, attrgetter("token"), answering)
+    def _queue(self, kind: TaskKind, task_list: str) -> TaskQueue:
+        return TaskQueue(self._domain, kind, task_list)
 
 
 @frozen

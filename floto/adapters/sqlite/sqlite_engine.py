@@ -25,7 +25,7 @@ from floto.adapters.sqlite.storage.database import (
     Translating,
 )
 from floto.adapters.sqlite.storage.store import SqliteStore
-from floto.adapters.sqlite.wait_queue import Answering, Poll, WaitQueue
+from floto.adapters.sqlite.wait_queue import Poll, WaitQueue
 from floto.adapters.sqlite.watcher import Watcher
 from floto.core.engine.engine import Engine
 from floto.core.engine.stores.records import TaskQueue
@@ -82,7 +82,7 @@ class SqliteEngine:
         self.store = SqliteStore(self._database, for_clients=for_clients, is_given_up=self._is_closed)
         #: The store of queries; a database in memory has only one connection.
         self.view = self.store if self._database.reading is None else SqliteStore.reading(self._database)
-        self.engine = Engine(self.store, invokes_lambda=invokes_lambda)
+        self.engine = Engine(self.store, invokes_lambda=invokes_lambda, waiting=lambda: self._batches.serving)
         self._is_of_parent = False
         self._listeners: list[Callable[[], None]] = []
         self._arrange()
@@ -234,38 +234,28 @@ class SqliteEngine:
         """
         self.write(lambda _now: self.store.give_back(any_token(token)))
 
-    def poll(
-        self,
-        task_queue: TaskQueue,
-        take: Callable[[datetime], T | None],
-        wait: float,
-        token_of: Callable[[T], str],
-        answering: Answering | None = None,
-    ) -> T | None:
-        """Claim the next task of a task queue; return None if there is none in time.
+    def poll(self, poll: Poll, wait: float, token_of: Callable[[Any], str]) -> Any:
+        """Wait for the task of a poll; return None if there is none in time.
 
-        If the poll is interrupted (``KeyboardInterrupt``), a task that was claimed for it is given back.
+        If this is interrupted (``KeyboardInterrupt``), a task that was claimed for the poll is given back.
 
         Args:
-            task_queue: The task queue.
-            take: Claims its next task; called with the current time, perhaps in another thread.
+            poll: A poll that waits.
             wait: Maximum seconds to wait for a task.
             token_of: Returns the token of a task.
-            answering: Responds to tasks at once, while this waits for one that it does not respond to.
 
         Raises:
             ServiceFault: if as many polls are pending as SWF allows for one task list.
         """
-        poll, end = Poll(task_queue, take, waits=True, answering=answering), monotonic() + wait
+        end = monotonic() + wait
         try:
             self._submit(poll)
             self._await(poll, end)
             with self.usable():
-                task: T | None = poll.outcome()
+                return poll.outcome()
         except BaseException:
             self._withdraw(poll, token_of)
             raise
-        return task
 
     def begin(self, job: Job, notify: Callable[[], None]) -> PendingCall:
         """Begin a job that no thread waits for: the writer's thread leads its batch, if none of others does.
@@ -296,7 +286,11 @@ class SqliteEngine:
             self._watcher.start()
 
     def write_and_attempt(
-        self, call: Callable[[datetime], Any], task_queue: TaskQueue, take: Callable[[datetime], T | None]
+        self,
+        call: Callable[[datetime], Any],
+        task_queue: TaskQueue,
+        take: Callable[[datetime], T | None],
+        identity: str,
     ) -> T | None:
         """Execute a call that writes, and claim the next task of a task queue, in one transaction.
 
@@ -304,16 +298,17 @@ class SqliteEngine:
             call: Called with the current time, as by ``write``. If it fails, no task is claimed.
             task_queue: The task queue.
             take: Claims its next task.
+            identity: Identity of the worker, for the history.
 
         Returns:
             The task, or None.
         """
-        poll = Poll(task_queue, take, waits=False)
+        poll = Poll(task_queue, take, waits=False, identity=identity)
         self._outcome(Write(call, poll))
         task: T | None = poll.outcome()
         return task
 
-    def _withdraw(self, poll: Poll, token_of: Callable[[T], str]) -> None:
+    def _withdraw(self, poll: Poll, token_of: Callable[[Any], str]) -> None:
         """End an interrupted poll; give back a task that was claimed for it."""
         end = monotonic() + _WITHDRAW_SECONDS
         while not poll.is_done and not self._end(poll) and monotonic() < end:

@@ -20,22 +20,22 @@ A rewrite must keep these properties:
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Collection, Iterable
 from datetime import datetime
 from typing import Any
 
-from attrs import define, field, frozen
+from attrs import frozen
 
 from floto.adapters.sqlite.group_commit import Call, Job
 from floto.core.engine import faults
+from floto.core.engine.embedded import Decided
+from floto.core.engine.handover import Decide
 from floto.core.engine.stores.records import TaskQueue
 from floto.core.swf import limits
-
-log = logging.getLogger("floto")
-
+from floto.core.swf.decisions import ScheduleActivityTask
+from floto.core.swf.service import PolledDecisionTask
 
 #: Number of responses that the thread of a poll is not woken for, unless one of them is urgent.
 _RESPONSES_AT_ONCE = 32
@@ -43,7 +43,7 @@ _RESPONSES_AT_ONCE = 32
 
 @frozen
 class Response:
-    """A response to a task that is not committed yet."""
+    """A response to a decision task that is not committed yet."""
 
     task: Any
     #: Called after the commit, by the thread that commits.
@@ -52,10 +52,19 @@ class Response:
     #: many responses. Waking it for each would take as long as a quarter of a step of a run.
     is_urgent: bool
 
+    @classmethod
+    def of(cls, task: PolledDecisionTask, decided: Decided) -> Response:
+        """Return the response to a task by what was decided about it."""
+        is_urgent = any(type(decision) is not ScheduleActivityTask for decision in decided.decisions)
+        return cls(task, decided.keep, is_urgent)
+
 
 @frozen
 class Answering:
-    """Functions by which a poll responds to tasks at once, so that it stays pending."""
+    """Functions by which the poll of a decider responds to tasks at once, so that it stays pending."""
+
+    #: Decides about a task; called by the thread that commits.
+    decide: Decide
 
     #: Claims a task as the poll does, and responds to it; called by the thread that commits, with the time.
     #: Returns None if there is no task, and a task without a response to leave it to the thread of the poll.
@@ -73,13 +82,22 @@ class Poll(Job):
         task_queue: The task queue.
         call: Claims the next task.
         waits: False for a single attempt, which ends if there is no task.
+        identity: Identity for the history, if a step may give its tasks to the poll without this call. The
+            result is then the engine's task.
         answering: Responds to tasks at once.
     """
 
     def __init__(
-        self, task_queue: TaskQueue, call: Call, *, waits: bool, answering: Answering | None = None
+        self,
+        task_queue: TaskQueue,
+        call: Call,
+        *,
+        waits: bool,
+        identity: str | None = None,
+        answering: Answering | None = None,
     ) -> None:
         super().__init__(call)
+        self.identity = identity
         self.task_queue = task_queue
         self.waits = waits
         self.answering = answering
@@ -97,6 +115,11 @@ class Poll(Job):
         """Call ``responded`` for each task that was responded to; called by the thread of the poll."""
         while self.answering is not None and self._responded:
             self.answering.responded(self._responded.popleft())
+
+    @property
+    def decide(self) -> Decide | None:
+        """The function that decides at once; None for a poll that only claims tasks."""
+        return None if self.answering is None else self.answering.decide
 
     @property
     def is_over(self) -> bool:
@@ -199,44 +222,3 @@ class WaitQueue:
             if not self._polls and not self._is_dismissed:
                 self._has_polls.clear()
         self._has_polls.wait()
-
-
-@define(eq=False)
-class Served:
-    """The pending polls that one transaction has served."""
-
-    #: All polls that are out of the wait queue, in the order in which they were taken.
-    taken: dict[Poll, None] = field(factory=dict)
-    #: Those whose threads get a task, or None because they have ended.
-    polls: dict[Poll, Any] = field(factory=dict)
-    #: The polls that responded at once, and their responses.
-    answered: list[tuple[Poll, Response]] = field(factory=list)
-    #: The polls that can be served again: they stay out of the wait queue until the commit, so that the
-    #: thread of a poll does not end it while a response of it is not committed.
-    idle: dict[TaskQueue, Poll] = field(factory=dict)
-
-    def __len__(self) -> int:
-        """Return the number of claimed tasks."""
-        return len(self.polls) + len(self.answered)
-
-    def take(self, task_queue: TaskQueue, wait_queue: WaitQueue) -> Poll | None:
-        """Return the next poll of a task queue; None if there is none."""
-        poll = self.idle.pop(task_queue, None) or wait_queue.take(task_queue)
-        if poll is not None:
-            self.taken[poll] = None
-        return poll
-
-    def complete(self, wait_queue: WaitQueue) -> None:
-        """Complete the polls, after the commit."""
-        try:
-            for poll, response in self.answered:
-                try:
-                    response.keep()
-                except Exception:
-                    log.exception("a response was committed, but its decider cannot remember it")
-                poll.note_response(response)
-        finally:
-            wait_queue.put_back(self.idle.values())
-            for poll, task in self.polls.items():
-                poll.finish(task)
-                poll.wake()

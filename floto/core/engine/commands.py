@@ -5,12 +5,13 @@ Source: https://docs.aws.amazon.com/amazonswf/latest/apireference/API_Operations
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from attrs import frozen
 
+from floto.core.engine.changed_keys import ChangedKeys
 from floto.core.engine.tokens import TaskKind, Token
 from floto.core.quick_init import maker, quick_init
 from floto.core.state.state import State
@@ -112,9 +113,10 @@ class StartDecisionTask:
 class DecideAtOnce:
     """Dispatch the scheduled decision task and respond to it in one step, with the events of two."""
 
-    #: Called with the state after DecisionTaskStarted, and this event. Returns the reply of the step and the
-    #: response; None for the response leaves the task started.
-    decide: Callable[[State, Event], tuple[Any, RespondDecisionTaskCompleted | None]]
+    #: Called with the state after DecisionTaskStarted, the events of the step, of which this is the last, and
+    #: the keys that changed before. Returns the reply of the step and the response; None for the response
+    #: leaves the task started.
+    decide: Callable[[State, Sequence[Event], ChangedKeys], tuple[Any, RespondDecisionTaskCompleted | None]]
     identity: str | None = None
 
 

@@ -7,7 +7,7 @@ from typing import Protocol, runtime_checkable
 
 from attrs import frozen
 
-from floto.core.engine.run import ChangedKeys
+from floto.core.engine.changed_keys import ChangedKeys
 from floto.core.state.state import State
 from floto.core.swf.decisions import Decision
 from floto.core.swf.service import PolledActivityTask, PolledDecisionTask, ReportsActivities, Service

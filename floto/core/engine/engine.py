@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from copy import copy
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
@@ -17,10 +18,17 @@ from floto.core.engine import faults
 from floto.core.engine.addresses import run_ids, runs_at
 from floto.core.engine.command_checks import check_command
 from floto.core.engine.embedded import Decided
-from floto.core.engine.polled_tasks import LambdaTask, activity_task, decision_task, lambda_task
+from floto.core.engine.handover import Decide, Handover, RunTasks, WaitingPolls
+from floto.core.engine.polled_tasks import (
+    LambdaTask,
+    activity_task,
+    decision_task,
+    lambda_task,
+    scheduled_data,
+)
 from floto.core.engine.registration.registration import Registration
 from floto.core.engine.registration.type_settings import RUN_NEEDS, missing, run_settings, started_event
-from floto.core.engine.run import ChangedKeys, EngineRules, EngineRun, StepOutcome, ToWorkflow
+from floto.core.engine.run import EngineRules, EngineRun, StepOutcome, ToWorkflow
 from floto.core.engine.step import step
 from floto.core.engine.stores.changes import changes
 from floto.core.engine.stores.records import TaskQueue, task_queue_of
@@ -28,22 +36,16 @@ from floto.core.engine.stores.store import Deadline, Ready, RunStore
 from floto.core.engine.tokens import LAMBDA_LIST, TaskKind, Token, read_token
 from floto.core.errors import ServiceError
 from floto.core.quick_init import maker
-from floto.core.state.state import State
 from floto.core.swf import limits
 from floto.core.swf.decisions import Decision
-from floto.core.swf.events import Event
 from floto.core.swf.service import PolledActivityTask, PolledDecisionTask
 from floto.core.swf.shapes import WorkflowExecution
 from floto.core.swf.wire import camel
 
 T = TypeVar("T")
 
-_new_token, _decide_at_once = maker(Token), maker(c.DecideAtOnce)
+_new_token = maker(Token)
 _start_decision, _start_activity = maker(c.StartDecisionTask), maker(c.StartActivityTask)
-_respond_decision = maker(c.RespondDecisionTaskCompleted)
-
-#: Returns the decisions for a decision task, given the state and the keys that changed lately, or None.
-Decide = Callable[[PolledDecisionTask, State, ChangedKeys], Decided | None]
 
 #: Most redeliveries of a task whose owners crashed; after that it is timed out.
 MAX_REDELIVERIES = 2
@@ -74,6 +76,7 @@ class Engine:
         refuse: Return SWF's cause to refuse a decision, None to carry it out. Tests inject limits with it.
         invokes_lambda: Whether the process calls ``poll_lambda``; if not, Lambda decisions are refused.
         check: Raises SWF's fault for a command with malformed fields.
+        waiting: Returns the polls that get tasks in the steps that schedule them; None if there are none.
     """
 
     def __init__(
@@ -83,19 +86,20 @@ class Engine:
         *,
         invokes_lambda: bool = False,
         check: Callable[[Any], None] = check_command,
+        waiting: Callable[[], WaitingPolls | None] = lambda: None,
     ) -> None:
         self._store = store
-        self._refuse = refuse
-        self._invokes_lambda = invokes_lambda
-        self._check = check
+        #: Raises SWF's fault for a command with malformed fields.
+        self.check = check
+        self._waiting = waiting
         self._rules = EngineRules(store.registered, store.count_open, invokes_lambda, refuse)
         self.registration = Registration(store)
 
     def of_checked_requests(self) -> Engine:
         """Return an engine over the same store that does not check the fields of commands again."""
-        return Engine(
-            self._store, self._refuse, invokes_lambda=self._invokes_lambda, check=lambda _command: None
-        )
+        engine = copy(self)
+        engine.check = lambda _command: None
+        return engine
 
     def start(
         self, domain: str, command: c.StartWorkflowExecution, run_id: str, now: datetime
@@ -112,7 +116,7 @@ class Engine:
             ServiceFault: The request is invalid, the type unknown or deprecated, a default missing, a run
                 of the workflow id open, or the domain at its limit of open runs.
         """
-        self._check(command)
+        self.check(command)
         registered = self.registration.need_type(domain, command.workflow_type)
         if registered.deprecated_at is not None:
             raise faults.type_deprecated(command.workflow_type)
@@ -217,21 +221,12 @@ class Engine:
             task = self._claim_decision(ready, identity, now)
             return None if task is None else (task, None)
 
-        def respond(state: State, started: Event) -> Any:
-            token = _token(run, TaskKind.DECISION, ready, started.id)
-            events = (*self._store.history(ready.run_id), started)
-            task = decision_task(state, token, events)
-            decided = decide(task, state, run.changed)
-            if decided is None:
-                return (task, None), None
-            response = _respond_decision(token=token, decisions=tuple(decided.decisions))
-            self._check(response)
-            return (task, decided), response
-
-        found: tuple[PolledDecisionTask, Decided | None] | None = self._apply(
-            run, _decide_at_once(decide=respond, identity=identity), now
-        )
+        command = self._tasks(run).decide_at_once(ready.event_id, identity, decide, now)
+        found: tuple[PolledDecisionTask, Decided | None] | None = self._apply(run, command, now)
         return found
+
+    def _tasks(self, run: EngineRun) -> RunTasks:
+        return RunTasks(run, self._store.history, self.check)
 
     def poll_activity(
         self, domain: str, task_list: str, identity: str, now: datetime, chosen: Ready | None = None
@@ -255,7 +250,10 @@ class Engine:
 
         task_queue = task_queue_of(domain, TaskKind.ACTIVITY, task_list)
         claimed = claim(chosen) if chosen else self._claim_next(task_queue, claim)
-        return None if claimed is None else activity_task(*claimed)
+        if claimed is None:
+            return None
+        run, token = claimed
+        return activity_task(run.execution, scheduled_data(run, token), token)
 
     def poll_lambda(self, domain: str, now: datetime) -> LambdaTask | None:
         """Claim the next Lambda function to invoke, or return None; SWF has no such operation."""
@@ -355,8 +353,8 @@ class Engine:
 
     def _apply(self, run: EngineRun, command: c.Command, now: datetime) -> Any:
         """Apply a command, then every message that it causes, in the order in which they were sent."""
-        self._check(command)
-        first = self._step(run, command, now)
+        self.check(command)
+        first = self._step(run, command, now, self._handover(run))
         queue = deque(first.messages)
         while queue:
             message = queue.popleft()
@@ -368,12 +366,28 @@ class Engine:
                 queue.append(message.otherwise)
         return first.reply
 
-    def _step(self, run: EngineRun, command: c.Command, now: datetime) -> StepOutcome:
-        outcome = step(run, command, now, self._rules)
+    def _handover(self, run: EngineRun) -> Handover | None:
+        polls = self._waiting()
+        # What decides about a new run reads it from the store.
+        return None if polls is None or run.state.started is None else Handover(polls, self._tasks(run))
+
+    def _step(
+        self, run: EngineRun, command: c.Command, now: datetime, handover: Handover | None = None
+    ) -> StepOutcome:
+        try:
+            outcome = step(run, command, now, self._rules, handover)
+        except Exception:
+            if handover is None or not handover.has_begun:
+                raise
+            # A decider has failed; its thread does it again, and says why.
+            handover.cancel()
+            outcome = step(run, command, now, self._rules)
         self._store.save(changes(run, outcome, now))
         closed = outcome.run.state.closed
         if closed is not None:
             self._expire(run, closed.at)
+        if handover is not None:
+            handover.deliver()
         return outcome
 
     def _expire(self, run: EngineRun, closed_at: datetime) -> None:

@@ -40,12 +40,11 @@ def decision_task(state: State, token: Token, events: tuple[Event, ...]) -> Poll
     )
 
 
-def activity_task(run: EngineRun, token: Token) -> PolledActivityTask:
-    """Return an open activity task of a run."""
-    scheduled = _scheduled(run, token)
+def activity_task(execution: WorkflowExecution, scheduled: Any, token: Token) -> PolledActivityTask:
+    """Return an activity task with the attributes of the event that scheduled it."""
     return _new_activity_task(
         token=str(token),
-        execution=run.execution,
+        execution=execution,
         activity_id=scheduled.activity_id,
         activity_type=scheduled.activity_type,
         started_event_id=token.started_event_id,
@@ -55,9 +54,10 @@ def activity_task(run: EngineRun, token: Token) -> PolledActivityTask:
 
 def lambda_task(run: EngineRun, token: Token) -> LambdaTask:
     """Return an open Lambda function of a run."""
-    scheduled = _scheduled(run, token)
+    scheduled = scheduled_data(run, token)
     return LambdaTask(str(token), run.execution, scheduled.name, scheduled.input)
 
 
-def _scheduled(run: EngineRun, token: Token) -> Any:
+def scheduled_data(run: EngineRun, token: Token) -> Any:
+    """Return the attributes of the event that scheduled an open task of a run."""
     return opening(run.state.items[run.state.opened[token.scheduled_event_id]]).data

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
 from attrs import evolve, field, frozen
 from rpds import HashTrieMap
 
+from floto.core.engine.changed_keys import ChangedKeys
 from floto.core.engine.commands import Command
 from floto.core.engine.registration.registered_types import RegisteredType
-from floto.core.quick_init import maker, quick_init
+from floto.core.quick_init import quick_init
 from floto.core.state.state import Key, State
 from floto.core.swf import limits
 from floto.core.swf.decisions import Decision
@@ -28,28 +29,6 @@ class Heartbeat:
 
 
 _NO_HEARTBEATS: HashTrieMap[int, Heartbeat] = HashTrieMap()
-#: Most keys of ``ChangedKeys``: a decider that is further behind folds the events itself.
-_MOST_KEYS = 2_000
-
-
-@quick_init
-@frozen(weakref_slot=False)
-class ChangedKeys:
-    """The keys of the items that changed after an event, perhaps repeatedly and perhaps with others."""
-
-    #: Id of the event; 0 for the whole history.
-    since: int = 0
-    keys: tuple[Key, ...] = ()
-
-    def after(self, keys: Iterable[Key], last_event_id: int) -> ChangedKeys:
-        """Return the keys after later events, of which ``last_event_id`` is the last."""
-        if len(self.keys) > _MOST_KEYS:
-            return _new_keys(last_event_id)
-        return _new_keys(self.since, (*self.keys, *keys))
-
-
-_NOTHING_CHANGED = ChangedKeys()
-_new_keys = maker(ChangedKeys)
 
 
 @quick_init
@@ -65,7 +44,7 @@ class EngineRun:
     #: Latest ``executionContext`` of a response.
     execution_context: str | None = None
     #: Since the latest DecisionTaskStarted of this process, or an earlier event: what is new to a decider.
-    changed: ChangedKeys = field(eq=False, default=_NOTHING_CHANGED)
+    changed: ChangedKeys = field(eq=False, default=ChangedKeys())
 
     @classmethod
     def fresh(cls, domain: str, execution: WorkflowExecution) -> EngineRun:

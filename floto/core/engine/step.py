@@ -22,7 +22,13 @@ _decision_started, _decision_completed = maker(e.DecisionTaskStarted), maker(e.D
 _activity_started, _activity_completed = maker(e.ActivityTaskStarted), maker(e.ActivityTaskCompleted)
 
 
-def step(run: EngineRun, command: c.Command, now: datetime, rules: EngineRules) -> StepOutcome:
+def step(
+    run: EngineRun,
+    command: c.Command,
+    now: datetime,
+    rules: EngineRules,
+    hand_over: Callable[[StepContext], None] | None = None,
+) -> StepOutcome:
     """Apply a command to an open run.
 
     Args:
@@ -30,6 +36,7 @@ def step(run: EngineRun, command: c.Command, now: datetime, rules: EngineRules) 
         command: One of the commands of ``HANDLERS``.
         now: Time of the clock.
         rules: Registered types, limits and injected refusals.
+        hand_over: Called after the command, to apply more commands that follow from it (``handover.py``).
 
     Returns:
         The run after the command, its new events, its messages to other runs and its reply.
@@ -38,10 +45,17 @@ def step(run: EngineRun, command: c.Command, now: datetime, rules: EngineRules) 
         ServiceFault: SWF would refuse the command; nothing is written.
     """
     context = StepContext(run, now, rules)
-    reply = HANDLERS[type(command)](context, command)
+    reply = apply(context, command)
+    if hand_over is not None:
+        hand_over(context)
     if context.is_full and context.is_open:
         closing.close_full(context)
     return context.outcome(reply)
+
+
+def apply(context: StepContext, command: c.Command) -> Any:
+    """Apply a command within a step, and return its reply."""
+    return HANDLERS[type(command)](context, command)
 
 
 def _begin(context: StepContext, command: c.Begin) -> None:
@@ -99,10 +113,11 @@ def _start_decision_task(
 
 
 def _decide_at_once(context: StepContext, command: c.DecideAtOnce) -> Any:
-    started = _start_decision_task(context, command)
+    changed = context.changed_keys()
+    _start_decision_task(context, command)
     if context.is_full:
         return None
-    reply, response = command.decide(context.draft.state(), started)
+    reply, response = command.decide(context.draft.state(), context.events, changed)
     if response is not None:
         _respond_decision_task(context, response)
     return reply

@@ -7,12 +7,13 @@ from typing import Any
 
 from attrs import evolve
 
+from floto.core.engine.changed_keys import ChangedKeys
 from floto.core.engine.registration.registered_types import RegisteredType
-from floto.core.engine.run import ChangedKeys, EngineRules, EngineRun, Heartbeat, Message, StepOutcome
+from floto.core.engine.run import EngineRules, EngineRun, Heartbeat, Message, StepOutcome
 from floto.core.quick_init import maker
 from floto.core.state.builder import StateBuilder
 from floto.core.state.fold import add
-from floto.core.state.state import DecisionTasks, Item, Kind, Status
+from floto.core.state.state import DecisionTasks, Item, Key, Kind, Status
 from floto.core.swf import events as e
 from floto.core.swf.events import Event
 from floto.core.swf.limits import EVENT_LIMIT
@@ -95,6 +96,8 @@ class StepContext:
         self.events: list[Event] = []
         self.messages: list[Message] = []
         self._changed = run.changed
+        #: The keys of the items that changed before a decision task was started in this step.
+        self._touched_before: dict[Key, None] = {}
         self._batching = False
         self._woken = False
 
@@ -192,8 +195,15 @@ class StepContext:
             self.run = evolve(self.run, execution_context=context)
 
     def note_decision_start(self, started: Event) -> None:
-        """Record that a decider knows all changes before this event, the first one of the step."""
+        """Record that a decider knows all changes before this event."""
         self._changed = _new_keys(started.id)
+        self._touched_before = self.draft.touched
+        self.draft.touched = {}
+
+    def changed_keys(self) -> ChangedKeys:
+        """Return the keys that changed since a decider has seen the run."""
+        keys = tuple(self.draft.touched)
+        return self._changed.after(keys, self.next_id - 1) if keys else self._changed
 
     def outcome(self, reply: Any) -> StepOutcome:
         """Return the outcome of the step."""
@@ -201,13 +211,15 @@ class StepContext:
         if heartbeats:
             for event in self.events:
                 heartbeats = heartbeats.discard(getattr(event.data, "scheduled_event_id", 0) or 0)
-        keys = tuple(self.draft.touched)
         after = _new_run(
             run.domain,
             run.execution,
             self.draft.state(),
             heartbeats,
             run.execution_context,
-            self._changed.after(keys, self.next_id - 1) if keys else self._changed,
+            self.changed_keys(),
         )
-        return _new_outcome(after, tuple(self.events), tuple(self.messages), reply, keys)
+        touched = self.draft.touched
+        if self._touched_before:
+            touched = {**self._touched_before, **touched}
+        return _new_outcome(after, tuple(self.events), tuple(self.messages), reply, tuple(touched))

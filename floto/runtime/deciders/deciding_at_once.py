@@ -13,8 +13,8 @@ from functools import partial
 from itertools import islice
 
 from floto.core.decide.progress import Progress
+from floto.core.engine.changed_keys import ChangedKeys
 from floto.core.engine.embedded import Decided
-from floto.core.engine.run import ChangedKeys
 from floto.core.spec.decider_spec import ChildWorkflow, DeciderSpec
 from floto.core.spec.graph import Plan
 from floto.core.spec.kinds import ActivityTask, Generator, Signal, Timer

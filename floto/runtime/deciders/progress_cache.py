@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from attrs import evolve
 
 from floto.core.decide.progress import Progress, advanced, observe
-from floto.core.engine.run import ChangedKeys
+from floto.core.engine.changed_keys import ChangedKeys
 from floto.core.errors import HistoryError
 from floto.core.spec.decider_spec import DeciderSpec
 from floto.core.spec.graph import Plan

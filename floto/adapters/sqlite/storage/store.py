@@ -228,6 +228,10 @@ class SqliteStore(ReadStore):
         """Return the next task of a task queue: highest priority first, then oldest."""
         return self._open.next_task(task_queue)
 
+    def goes_first(self, task_queue: TaskQueue, priority: int, since: datetime) -> bool:
+        """Return True if a task goes before a new one of this priority; see ``OpenRuns``."""
+        return self._open.goes_first(task_queue, priority, since)
+
     def count_tasks(self, task_queue: TaskQueue) -> int:
         """Return the number of tasks of a task queue that wait to be claimed."""
         return self.open_runs().count_tasks(task_queue)

@@ -218,6 +218,19 @@ class OpenRuns:
             heapq.heappop(queue)
         return None
 
+    def goes_first(self, task_queue: TaskQueue, priority: int, since: datetime) -> bool:
+        """Return True if a task goes before a new one: of a higher priority, or scheduled until a time.
+
+        Args:
+            task_queue: The queue of both.
+            priority: The priority of the new one.
+            since: The time.
+        """
+        if self.next_task(task_queue) is None:
+            return False
+        rank, scheduled_at, *_ = self._queues[task_queue][0]
+        return -rank > priority or scheduled_at <= since
+
     def is_claimable(self, ready: Ready) -> bool:
         """Return True if a task can be claimed."""
         return self._claimable(ready.run_id, ready.event_id) is not None
