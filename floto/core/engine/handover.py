@@ -196,8 +196,9 @@ def _goes_on(context: StepContext) -> bool:
 
 def _scheduled_activities(context: StepContext) -> list[Event]:
     """Return the activities that a step has scheduled, in the order in which their queues are served."""
-    found = [event for event in context.events if type(event.data) is e.ActivityTaskScheduled]
-    if any(map(_is_due_at_once, context.events)):
+    timed = [event for event in context.events if type(event.data) in _TIMEOUTS]
+    found = [event for event in timed if type(event.data) is e.ActivityTaskScheduled]
+    if not found or any(map(_is_due_at_once, timed)):
         return []
     if len(found) > 1:
         found.sort(key=_place)
@@ -211,8 +212,7 @@ def _place(scheduled: Event) -> tuple[str, int, int]:
 
 def _is_due_at_once(event: Event) -> bool:
     """Return True if an event sets a deadline without any time: it fires before its task is claimed."""
-    fields = _TIMEOUTS.get(type(event.data))
-    return fields is not None and any(getattr(event.data, name) == "0" for name in fields)
+    return any(getattr(event.data, name) == "0" for name in _TIMEOUTS[type(event.data)])
 
 
 #: Fields of events that set a deadline at once.
