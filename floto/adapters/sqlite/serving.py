@@ -20,8 +20,9 @@ log = logging.getLogger("floto")
 
 #: Maximum number of tasks that one transaction claims, so that it ends although responses schedule new ones.
 _SERVED_AT_ONCE = 512
-#: A worker goes on with the run that it has worked for, unless another task has waited for this time: a step
-#: less for each task. With tasks that wait for longer, as where workers are few, the oldest is the next.
+#: A worker goes on with the run that it has worked for, unless another task has waited for this time. That
+#: saves a step of the engine for each task. Where tasks wait for longer, as with few workers, the oldest is
+#: the next.
 _FAIR = timedelta(seconds=0.1)
 
 
@@ -67,7 +68,7 @@ class Serving:
         return None
 
     def give(self, poll: Poll, task: Any, decided: Decided | None) -> None:
-        """Give a poll its task, after the commit; a poll that responded stays pending."""
+        """Give a poll its task, for its thread after the commit; a poll that responded stays pending."""
         if decided is None:
             self._served[poll] = task
         else:
