@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -33,6 +34,20 @@ def complete(reports: ReportsActivities, token: str) -> None:
     reports.respond_activity_task_completed(token, None)
 
 
+def _complete(service: SqliteService, token: str, now: datetime) -> None:
+    service._host.engine.respond(c.RespondActivityTaskCompleted, token, now, result=None)  # noqa: SLF001 - the call of a report
+
+
+def _poll(service: SqliteService) -> Poll:
+    """The poll that a report brings."""
+    return Poll(
+        TaskQueue("floto", TaskKind.ACTIVITY, LIST),
+        lambda now: service._host.engine.poll_activity("floto", LIST, "w", now),  # noqa: SLF001 - its call
+        waits=False,
+        identity="w",
+    )
+
+
 def test_report_the_decision_that_it_causes_and_the_next_start_are_one_commit(tmp_path: Path) -> None:
     with SqliteService(tmp_path / "db") as service:
         rule = Rule(one_after_the_other)
@@ -57,13 +72,20 @@ def test_report_the_decision_that_it_causes_and_the_next_start_are_one_commit(tm
         service.respond_activity_task_completed(following.token, None)
 
 
-@pytest.mark.parametrize(("waited", "first"), [(0.05, "own"), (0.2, "other")])
-def test_worker_goes_on_with_its_run_unless_another_task_has_waited(
-    tmp_path: Path, waited: float, first: str
+@pytest.mark.parametrize(
+    ("waited", "priority", "first"), [(0.05, "0", "own"), (0.2, "0", "other"), (0.05, "1", "other")]
+)
+def test_worker_goes_on_with_its_run_unless_another_task_has_waited_or_is_more_urgent(
+    tmp_path: Path, waited: float, priority: str, first: str
 ) -> None:
     clock = Clock()
+
+    def decide(task: PolledDecisionTask) -> Sequence[Decision]:
+        urgency = priority if task.execution.workflow_id == "other" else "0"
+        return [ScheduleActivityTask(activity_type=ACTIVITY, activity_id="a", task_priority=urgency)]
+
     with SqliteService(tmp_path / "db", clock=clock) as service:
-        pending(service, Rule(one_after_the_other))
+        pending(service, Rule(decide))
         start(service, "own")
         task = activity(service)
         start(service, "other")
@@ -82,25 +104,32 @@ def test_refused_report_gets_no_task_of_another_report_in_its_batch(tmp_path: Pa
         token = activity(service).token
         host = service._host  # noqa: SLF001 - to have both in one batch
 
-        def report(result: str, poll: Poll | None = None) -> Write:
-            return Write(
-                lambda now: host.engine.respond(c.RespondActivityTaskCompleted, token, now, result=result),
-                poll,
-            )
-
-        poll = Poll(
-            TaskQueue("floto", TaskKind.ACTIVITY, LIST),
-            lambda now: host.engine.poll_activity("floto", LIST, "w", now),
-            waits=False,
-            identity="w",
-        )
-        refused = report("2", poll)
-        host._execute([report("1"), refused, poll])  # noqa: SLF001 - as above
+        poll = _poll(service)
+        refused = Write(partial(_complete, service, token), poll)
+        host._execute([Write(partial(_complete, service, token)), refused, poll])  # noqa: SLF001 - as above
         with pytest.raises(floto.UnknownResource):
             refused.outcome()
         assert poll.is_done
         assert poll.task is None
         assert activity(service).execution == run
+
+
+def test_task_that_has_waited_is_claimed_before_the_next_report_of_a_batch(tmp_path: Path) -> None:
+    clock = Clock()
+    with SqliteService(tmp_path / "db", clock=clock) as service:
+        pending(service, Rule(one_after_the_other))
+        runs = [start(service, name) for name in ("first", "second")]
+        tasks = [activity(service) for _ in runs]
+        start(service, "waiting")
+        clock.now += timedelta(seconds=1)
+        host = service._host  # noqa: SLF001 - to have both in one batch
+        polls = [_poll(service), _poll(service)]
+        jobs = [
+            Write(partial(_complete, service, task.token), poll)
+            for task, poll in zip(tasks, polls, strict=True)
+        ]
+        host._execute([jobs[0], polls[0], jobs[1], polls[1]])  # noqa: SLF001 - as above
+        assert [poll.task.execution.workflow_id for poll in polls] == ["waiting", "second"]
 
 
 def test_report_is_accepted_although_its_decider_fails(tmp_path: Path) -> None:
@@ -127,7 +156,8 @@ def test_report_is_accepted_although_its_decider_fails(tmp_path: Path) -> None:
 
 def test_call_that_fails_after_a_task_was_handed_over_leaves_nothing(tmp_path: Path) -> None:
     with SqliteService(tmp_path / "db") as service:
-        pending(service, Rule(one_after_the_other))
+        rule = Rule(one_after_the_other)
+        pending(service, rule)
         run = start(service)
         token = activity(service).token
         before = service.history(run)
@@ -140,5 +170,6 @@ def test_call_that_fails_after_a_task_was_handed_over_leaves_nothing(tmp_path: P
         with pytest.raises(floto.UnknownResource):
             service._host.write(twice)  # noqa: SLF001 - as above
         assert service.history(run) == before
+        assert len(rule.kept) == 1
         service.respond_activity_task_completed(token, None)
         assert activity(service).execution == run

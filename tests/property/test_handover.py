@@ -130,10 +130,21 @@ def test_step_is_repeated_without_a_decider_that_fails() -> None:
         raise ValueError
 
     service = started(schedule("next"), hands_over=False)
+    service.drain()
     service.hands_over, service.rule = True, fails
     service.respond(1)
     assert types(service)[-2:] == ["ActivityTaskCompleted", "DecisionTaskScheduled"]
     assert (service.handed, service.out) == (0, 0)
+
+
+def test_step_is_repeated_after_an_error_behind_the_decision() -> None:
+    service = started(schedule("next"), hands_over=False)
+    service.drain()
+    service.hands_over, service.broken_list = True, "broken"
+    service.rule = lambda _task: [schedule("later", task_list=TaskList("broken"))]
+    service.respond(1)
+    assert (service.handed, service.out) == (0, 0)
+    assert types(service)[-2:] == ["ActivityTaskCompleted", "DecisionTaskScheduled"]
 
 
 def test_malformed_decision_is_not_carried_out() -> None:

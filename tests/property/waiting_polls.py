@@ -17,6 +17,7 @@ from floto.core.engine.embedded import Decided
 from floto.core.engine.engine import Engine
 from floto.core.engine.registration.registered_types import Domain
 from floto.core.engine.run import ToWorkflow
+from floto.core.engine.stores.changes import all_entries
 from floto.core.engine.stores.memory_store import MemoryStore
 from floto.core.engine.stores.records import TaskQueue
 from floto.core.engine.tokens import TaskKind
@@ -54,6 +55,8 @@ class Service:
     engine: Engine = field(init=False)
     claimed: list[PolledActivityTask] = field(factory=list)
     handed: int = 0
+    #: A task list whose polls cannot be read, once.
+    broken_list: str = ""
     out: int = 0
 
     def __attrs_post_init__(self) -> None:
@@ -73,6 +76,9 @@ class Service:
     def take(self, task_queue: TaskQueue, priority: int) -> Poll | None:
         if self.store.open_runs.goes_first(task_queue, priority, self.now) or self._is_due():
             return None
+        if task_queue.task_list == self.broken_list:
+            self.broken_list = ""
+            raise ValueError
         self.out += 1
         is_decision = task_queue.kind is TaskKind.DECISION
         return Poll(task_queue.kind, "d" if is_decision else "w", self.decide if is_decision else None)
@@ -90,6 +96,8 @@ class Service:
     def decide(self, task: PolledDecisionTask, state: State, changed: ChangedKeys, now: datetime) -> Decided:
         """Check what a decider gets, and decide."""
         assert now == self.now
+        # A decider that followed the run until then need not fold any event.
+        assert changed.since < task.started_event_id
         assert [each.id for each in task.events] == list(range(1, task.started_event_id + 1))
         known = floto.fold(task.events[: changed.since], evolve(EMPTY, execution=task.execution))
         after, keys = trace(task.events[changed.since :], known)
@@ -115,6 +123,16 @@ class Service:
                     elif task := self.engine.poll_activity(DOMAIN, queue.task_list, "w", self.now):
                         self.claimed.append(task)
         assert self.out == 0
+        self._check_open_runs()
+
+    def _check_open_runs(self) -> None:
+        """Compare the tasks and deadlines of open runs with those of their states."""
+        for known in self.store.open_runs:
+            run = self.store.load(known.execution.run_id)
+            assert run is not None
+            entries = all_entries(run, self.now)
+            assert known.tasks.keys() == {each.event_id for each in entries if each.task is not None}
+            assert known.dues.keys() == {each.event_id for each in entries if each.due is not None}
 
     def respond(self, number: int) -> None:
         """End the activity of a number, one way or another."""
