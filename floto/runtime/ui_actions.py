@@ -24,7 +24,7 @@ from floto.runtime.connect import domain_of
 from floto.runtime.retrying import retry_read, retry_write
 from floto.runtime.runs.needs import needs
 from floto.runtime.runs.redriving import last_complete, start_redriven, with_children
-from floto.runtime.runs.run import new_workflow_id
+from floto.runtime.runs.run_request import new_workflow_id
 from floto.runtime.schedules import ScheduleError, find
 
 Words = tuple[tuple[str, ...], tuple[str, ...]]

@@ -95,11 +95,12 @@ class Shell:
             with pytest.raises(SystemExit) as left:
                 main()
         assert left.value.code == code, (arguments, out.getvalue(), err.getvalue())
+        assert "Traceback" not in err.getvalue()
         return out.getvalue(), err.getvalue()
 
     def data(self, *arguments: str) -> Any:
-        """Return the parsed JSON output of a command."""
-        return json.loads(self(*arguments, "--json").stdout)
+        """Return the parsed JSON output of a command in this process."""
+        return json.loads(self.here(*arguments, "--json")[0])
 
     @contextlib.contextmanager
     def loop(self, *arguments: str) -> Iterator[subprocess.Popen[str]]:

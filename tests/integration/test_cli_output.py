@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -45,33 +46,33 @@ def test_list_on_a_terminal_has_one_line_for_each_run(runs: Shell) -> None:
     [done] = [line for line in lines if line.startswith("done ")]
     run_id = done.split()[1]
     assert len(run_id) == 8
-    assert run_id in runs("list", "--workflow-id", "done").stdout.split("\t")[1]
+    assert run_id in runs.here("list", "--workflow-id", "done")[0].split("\t")[1]
 
 
 def test_list_long_has_whole_run_ids(runs: Shell) -> None:
     _, seen = on_terminal(runs, "list", "--long")
-    whole = runs("list", "--workflow-id", "done").stdout.split("\t")[1]
+    whole = runs.here("list", "--workflow-id", "done")[0].split("\t")[1]
     assert re.search(rf"^done .*{re.escape(whole)} ", seen, re.MULTILINE)
 
 
 def test_short_run_id_is_accepted_by_every_command(runs: Shell) -> None:
-    whole = runs("list", "--workflow-id", "done").stdout.split("\t")[1]
+    whole = runs.here("list", "--workflow-id", "done")[0].split("\t")[1]
     short = f"done@{whole[:8]}"
     for command in ("show", "why", "timeline", "history"):
-        runs(command, short)
-        runs(command, "done", "--run-id", whole[:8]) if command != "timeline" else None
-    runs("replay", "flow.py:spec", short)
-    assert f"run {short!r} is closed: COMPLETED" in runs("signal", short, "x", code=2).stderr
-    assert "there is no run 'done@zz'" in runs("show", "done@zz", code=2).stderr
+        runs.here(command, short)
+        runs.here(command, "done", "--run-id", whole[:8]) if command != "timeline" else None
+    runs.here("replay", "flow.py:spec", short)
+    assert f"run {short!r} is closed: COMPLETED" in runs.here("signal", short, "x", code=2)[1]
+    assert "there is no run 'done@zz'" in runs.here("show", "done@zz", code=2)[1]
 
 
 def test_a_short_run_id_reaches_an_open_run(tmp_path: Path) -> None:
     shell = Shell(tmp_path)
     write_files(tmp_path)
-    whole = shell("start", "--spec", "flow.py:spec", "--workflow-id", "a@b").stdout.strip()
-    shell("signal", f"a@b@{whole[:8]}", "x")
-    shell("terminate", f"a@b@{whole[:8]}")
-    assert shell.data("show", f"a@b@{whole[:8]}")["status"] == "TERMINATED"
+    whole = shell.here("start", "--spec", "flow.py:spec", "--workflow-id", "a@b")[0].strip()
+    shell.here("signal", f"a@b@{whole[:8]}", "x")
+    shell.here("terminate", f"a@b@{whole[:8]}")
+    assert json.loads(shell.here("show", f"a@b@{whole[:8]}", "--json")[0])["status"] == "TERMINATED"
 
 
 def test_ambiguous_short_run_id_is_an_error_listing_the_matches(tmp_path: Path) -> None:
@@ -79,26 +80,26 @@ def test_ambiguous_short_run_id_is_an_error_listing_the_matches(tmp_path: Path) 
     write_files(tmp_path)
     ids = []
     for _ in range(2):
-        ids.append(shell("start", "--spec", "flow.py:spec", "--workflow-id", "twice").stdout.strip())
-        shell("terminate", "twice")
+        ids.append(shell.here("start", "--spec", "flow.py:spec", "--workflow-id", "twice")[0].strip())
+        shell.here("terminate", "twice")
     assert {each[:2] for each in ids} == {"22"}  # as those of SWF
-    said = shell("show", "twice@22", code=2).stderr
+    said = shell.here("show", "twice@22", code=2)[1]
     assert all(each in said for each in ids)
     assert "Traceback" not in said
 
 
 def test_empty_list_names_service_and_domain(runs: Shell) -> None:
-    done = runs("list", "--domain", "floto", "--tag", "none", "--open", "--since", "2h")
-    assert done.stdout == ""
-    assert f"sqlite:///{runs.cwd / 'floto.db'}" in done.stderr
-    assert "domain 'floto'" in done.stderr
-    assert all(each in done.stderr for each in ("open", "--tag none", "--since 20"))
-    assert runs("list", "--tag", "none", "--json").stdout == "[]\n"
+    out, err = runs.here("list", "--domain", "floto", "--tag", "none", "--open", "--since", "2h")
+    assert out == ""
+    assert f"sqlite:///{runs.cwd / 'floto.db'}" in err
+    assert "domain 'floto'" in err
+    assert all(each in err for each in ("open", "--tag none", "--since 20"))
+    assert runs.here("list", "--tag", "none", "--json")[0] == "[]\n"
 
 
 def test_list_with_open_and_closed_shows_both(runs: Shell) -> None:
     def ids(*options: str) -> set[str]:
-        return {line.split("\t")[0] for line in runs("list", *options).stdout.splitlines()}
+        return {line.split("\t")[0] for line in runs.here("list", *options)[0].splitlines()}
 
     both = {"done", "open", "naïve ☃"}
     assert ids("--closed") == {"done"}

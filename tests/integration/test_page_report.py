@@ -40,8 +40,8 @@ def test_assets_of_the_first_load_are_at_most_150_kb() -> None:
 
 def test_report_of_a_run_and_of_a_history_is_one_file_with_both(shell: Shell) -> None:
     shell("run", "flow.py:other", "--activities", "acts.py", "--workflow-id", "one")
-    shell("history", "one", "-o", "saved.json")
-    shell("report", "one", "saved.json", "-o", "run.html")
+    shell.here("history", "one", "-o", "saved.json")
+    shell.here("report", "one", "saved.json", "-o", "run.html")
     page = (shell.cwd / "run.html").read_text(encoding="utf-8")
     packed = re.findall(r'id="document-\d" [^>]*>([^<]*)<', page)
     found = [json.loads(gzip.decompress(base64.b64decode(each))) for each in packed]
@@ -53,13 +53,13 @@ def test_report_compares_with_another_spec_and_plans_a_redrive_with_it(shell: Sh
     shell("run", "flow.py:other", "--activities", "acts.py", "--workflow-id", "one")
     checks = []
     for name in ("flow.py:other", "new.py:spec"):
-        shell("report", "one", "-o", "run.html", "--spec", "flow.py:other", "--compare", name)
+        shell.here("report", "one", "-o", "run.html", "--spec", "flow.py:other", "--compare", name)
         [packed] = re.findall(r'id="document-0" [^>]*>([^<]*)<', (shell.cwd / "run.html").read_text("utf-8"))
         check = json.loads(gzip.decompress(base64.b64decode(packed)))["check"]
         checks.append({each["title"]: [cells for _, *cells in each["rows"]] for each in check})
     [same, other] = [each["What another spec decides"] for each in checks]
     assert (same[0], other[0]) == (["✓ no change"], ["✕ changes"])
-    printed = shell("compare", "flow.py:other", "new.py:spec", "one", code=1).stdout
+    printed = shell.here("compare", "flow.py:other", "new.py:spec", "one", code=1)[0]
     assert other[1][0]["value"].split("\n")[0] in printed
     plans = [each["The plan of a redrive with the other spec"] for each in checks]
     assert {action for _, action, _ in plans[0]} == {"keep"}
@@ -68,16 +68,16 @@ def test_report_compares_with_another_spec_and_plans_a_redrive_with_it(shell: Sh
 
 def test_report_of_a_history_without_a_spec_cannot_compare(shell: Shell) -> None:
     shell("run", "flow.py:other", "--activities", "acts.py", "--workflow-id", "one")
-    events = json.loads(shell("history", "one").stdout)["events"]
+    events = json.loads(shell.here("history", "one")[0])["events"]
     (shell.cwd / "bare.json").write_text(json.dumps(events))
     report = ("report", "bare.json", "-o", "run.html", "--compare", "flow.py:spec")
-    assert "carries no spec to compare with; name it with --spec" in shell(*report, code=2).stderr
-    shell(*report, "--spec", "flow.py:other")
+    assert "carries no spec to compare with; name it with --spec" in shell.here(*report, code=2)[1]
+    shell.here(*report, "--spec", "flow.py:other")
 
 
 def test_report_of_what_is_not_a_history_says_so(shell: Shell) -> None:
     (shell.cwd / "no.json").write_text("{}")
-    assert "no.json" in shell("report", "no.json", "-o", "run.html", code=2).stderr
+    assert "no.json" in shell.here("report", "no.json", "-o", "run.html", code=2)[1]
     assert not (shell.cwd / "run.html").exists()
 
 

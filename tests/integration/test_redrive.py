@@ -7,6 +7,7 @@ import json
 import logging
 import os
 import re
+import shutil
 import signal
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -30,7 +31,7 @@ from floto.runtime.runs.redriving import start_redriven
 from floto.runtime.runs.run_request import WrongWorkflow
 from floto.runtime.workers.activities import Activities
 from tests.integration.browser import ask, ui
-from tests.integration.commands import Shell
+from tests.integration.commands import Shell, write_files
 from tests.kills import forked
 
 COUNTED = """
@@ -68,9 +69,18 @@ def mended(shell: Shell) -> Shell:
     return shell
 
 
+@pytest.fixture(scope="module")
+def mended_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory = tmp_path_factory.mktemp("mended")
+    write_files(directory)
+    return mended(Shell(directory)).cwd
+
+
 @pytest.fixture
-def flow(shell: Shell) -> Shell:
-    return mended(shell)
+def flow(mended_once: Path, tmp_path: Path) -> Shell:
+    """A copy of the mended run, for each test."""
+    shutil.copytree(mended_once, tmp_path, dirs_exist_ok=True)
+    return Shell(tmp_path)
 
 
 @pytest.fixture

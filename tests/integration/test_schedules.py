@@ -84,19 +84,18 @@ def test_schedule_that_nobody_decides_for_shows_no_runs_and_names_its_scheduler(
     place("schedule", "create", "schedules.py:fast")
     fire = datetime.fromisoformat(data(place, "schedule", "show", "fast")["next"][0])
     until(lambda: datetime.now(UTC) > fire)
-    place("schedule", "backfill", "fast", "--from", "2026-01-01", "--to", "2026-01-01T01:00")
-    shown = place("schedule", "show", "fast").stdout
+    place.here("schedule", "backfill", "fast", "--from", "2026-01-01", "--to", "2026-01-01T01:00")
+    shown = place.here("schedule", "show", "fast")[0]
     assert "; waiting\n" in shown
     assert "open " not in shown
     assert "totals   none" in shown
     for command in ("why", "fast"), ("status",):
-        assert "floto scheduler --task-list floto_schedules" in place(*command).stdout
-    assert "nobody decides for the schedules on task list 'floto_schedules': floto scheduler" in (
-        place("schedule", "list").stderr
-    )
-    place("schedule", "delete", "fast")
+        assert "floto scheduler --task-list floto_schedules" in place.here(*command)[0]
+    said = place.here("schedule", "list")[1]
+    assert "nobody decides for the schedules on task list 'floto_schedules': floto scheduler" in said
+    place.here("schedule", "delete", "fast")
     for command in ("show", "fast"), ("list",):
-        shown = place("schedule", *command).stdout
+        shown = place.here("schedule", *command)[0]
         assert "cancellation requested" in shown
         assert "20" not in shown.partition("cancellation requested")[2]
 
@@ -149,10 +148,10 @@ def test_scheduler_and_worker_run_a_schedule_until_it_is_changed(place: Shell) -
 
 def test_commands_refuse_what_is_no_schedule(shell: Shell) -> None:
     (shell.cwd / "schedules.py").write_text(SOURCE)
-    assert "there is no file" in shell("schedule", "list", code=2).stderr
+    assert "there is no file" in shell.here("schedule", "list", code=2)[1]
     run_id = shell("schedule", "create", "schedules.py:job").stdout.strip()
     assert run_id
-    assert "there is no schedule 'x'" in shell("schedule", "show", "x", code=2).stderr
+    assert "there is no schedule 'x'" in shell.here("schedule", "show", "x", code=2)[1]
     for arguments, problem in (
         (
             ("schedule", "backfill", "job", "--from", "2026-01-01T00:30", "--to", "2026-01-01T00:31"),

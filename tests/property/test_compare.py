@@ -87,13 +87,17 @@ def agrees(found: Divergence | None, expected: Parting | None, started: dict[int
     assert found.field in expected.fields
 
 
-def hold(name: str, new: DeciderSpec, simulation: Simulation) -> bool:
+def started_of(simulation: Simulation) -> dict[int, int]:
+    """Return the event at which each answered decision task of a run was started, by that of its answer."""
+    old = replay(simulation.spec, simulation.main)
+    return {step.ended: step.started for step in old.steps if step.outcome is RecordedOutcome.ANSWERED}
+
+
+def hold(name: str, new: DeciderSpec, simulation: Simulation, started: dict[int, int]) -> bool:
     """Assert that an edit is found; True if it changed a decision."""
     history = simulation.main
     steps = [step for step in simulation.steps if step.history.execution == history.execution]
     strict, lenient = (parting(new, steps, lenient=lenient) for lenient in (False, True))
-    old = replay(simulation.spec, history)
-    started = {step.ended: step.started for step in old.steps if step.outcome is RecordedOutcome.ANSWERED}
     compared = compare(simulation.spec, new, [history]).histories[0]
     agrees(compared.divergence, strict, started)
     assert (compared.verdict is Verdict.SAME) is (strict is None), name
@@ -118,11 +122,12 @@ def test_edit_is_reported_where_it_changes_a_decision() -> None:
     @settings(SETTINGS, max_examples=120, derandomize=True, phases=(Phase.generate,))
     @given(eventful, st.integers())
     def edited(simulation: Simulation, number: int) -> None:
+        started = started_of(simulation)
         for name, edit in EDITS.items():
             new = edit(simulation.spec, random.Random(number))
             if new is not None:
                 tried[name] += 1
-                changed[name] += hold(name, new, simulation)
+                changed[name] += hold(name, new, simulation, started)
 
     edited()
     assert min(tried[name] for name in EDITS) >= 50

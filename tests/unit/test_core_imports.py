@@ -53,6 +53,8 @@ def test_a_fresh_interpreter_loads_no_io_with_the_core() -> None:
         ("floto.specs.task, floto.specs.retry_strategy", FORBIDDEN),
         ("floto.decider", ("boto3", "botocore", "sqlite3", "rich", "click")),
         ("floto.api", ("boto3", "botocore", "sqlite3", "rich", "click")),
+        ("floto.runtime.cli", ("boto3", "floto.runtime.cli.run", "floto.runtime.connect", "sqlite3")),
+        ("floto.runtime.cli.start", ("asyncio", "boto3", "floto.runtime.runs.run", "rich", "sqlite3")),
     ],
 )
 def test_import_paths_load_only_what_they_need(name: str, kept_out: tuple[str, ...]) -> None:

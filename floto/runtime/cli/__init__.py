@@ -1,10 +1,14 @@
-"""The command ``floto``: one module for each group of commands."""
+"""The command ``floto``: one module for each group of commands, imported when a command of it is invoked.
+
+Most commands need only their own module, and importing all of them takes longer than most commands do.
+"""
 
 from __future__ import annotations
 
 import io
 import logging
 import sys
+from importlib import import_module
 
 import click
 
@@ -12,28 +16,8 @@ import floto
 from floto import logs
 from floto.core.errors import FlotoError, WorkflowError
 from floto.core.visible import visible
-from floto.runtime.cli.backup import backup_command
-from floto.runtime.cli.check import check_command
 from floto.runtime.cli.codes import DONE, FAILED, INTERRUPTED, USAGE
-from floto.runtime.cli.compare import compare_command
-from floto.runtime.cli.fuzz import fuzz_command
-from floto.runtime.cli.listing import list_command
-from floto.runtime.cli.loops import daemon_command, decider_command, worker_command
 from floto.runtime.cli.output import error_text, escape_what_cannot_be_encoded, say
-from floto.runtime.cli.pictures import graph_command, timeline_command
-from floto.runtime.cli.redrive import redrive_command
-from floto.runtime.cli.register import register_group
-from floto.runtime.cli.replay import replay_command
-from floto.runtime.cli.report import report_command
-from floto.runtime.cli.run import run_command
-from floto.runtime.cli.schedule import schedule_group, scheduler_command
-from floto.runtime.cli.server import server_command
-from floto.runtime.cli.show import history_command, show_command
-from floto.runtime.cli.signal_cancel import cancel_command, signal_command, terminate_command
-from floto.runtime.cli.start import start_command
-from floto.runtime.cli.status import status_command
-from floto.runtime.cli.ui import ui_command
-from floto.runtime.cli.why import why_command
 
 log = logging.getLogger("floto")
 
@@ -72,18 +56,59 @@ def _usage(error: click.ClickException) -> str:
     return shown.getvalue().rstrip("\n").replace(message, visible(message))
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+#: The module of each command, and the command's name in the module.
+_COMMANDS = {
+    "backup": ("floto.runtime.cli.backup", "backup_command"),
+    "cancel": ("floto.runtime.cli.signal_cancel", "cancel_command"),
+    "check": ("floto.runtime.cli.check", "check_command"),
+    "compare": ("floto.runtime.cli.compare", "compare_command"),
+    "daemon": ("floto.runtime.cli.loops", "daemon_command"),
+    "decider": ("floto.runtime.cli.loops", "decider_command"),
+    "fuzz": ("floto.runtime.cli.fuzz", "fuzz_command"),
+    "graph": ("floto.runtime.cli.pictures", "graph_command"),
+    "history": ("floto.runtime.cli.show", "history_command"),
+    "list": ("floto.runtime.cli.listing", "list_command"),
+    "redrive": ("floto.runtime.cli.redrive", "redrive_command"),
+    "register": ("floto.runtime.cli.register", "register_group"),
+    "replay": ("floto.runtime.cli.replay", "replay_command"),
+    "report": ("floto.runtime.cli.report", "report_command"),
+    "run": ("floto.runtime.cli.run", "run_command"),
+    "schedule": ("floto.runtime.cli.schedule", "schedule_group"),
+    "scheduler": ("floto.runtime.cli.schedule", "scheduler_command"),
+    "server": ("floto.runtime.cli.server", "server_command"),
+    "show": ("floto.runtime.cli.show", "show_command"),
+    "signal": ("floto.runtime.cli.signal_cancel", "signal_command"),
+    "start": ("floto.runtime.cli.start", "start_command"),
+    "status": ("floto.runtime.cli.status", "status_command"),
+    "terminate": ("floto.runtime.cli.signal_cancel", "terminate_command"),
+    "timeline": ("floto.runtime.cli.pictures", "timeline_command"),
+    "ui": ("floto.runtime.cli.ui", "ui_command"),
+    "why": ("floto.runtime.cli.why", "why_command"),
+    "worker": ("floto.runtime.cli.loops", "worker_command"),
+}
+
+
+class _LazyGroup(click.Group):
+    """A group that imports the module of a command when the command is looked up."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names of all commands, sorted."""
+        return sorted({*super().list_commands(ctx), *_COMMANDS})
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Return a command, or None if there is none of this name."""
+        # click searches ``commands`` for names that are similar to an unknown one, so that needs all of them.
+        for name in (cmd_name,) if cmd_name in _COMMANDS else _COMMANDS:
+            self._load(name)
+        return super().get_command(ctx, cmd_name)
+
+    def _load(self, name: str) -> None:
+        if name not in self.commands:
+            module, attribute = _COMMANDS[name]
+            self.add_command(getattr(import_module(module), attribute), name)
+
+
+@click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(floto.__version__, prog_name="floto")
 def cli() -> None:
     """Run workflows on Amazon SWF, or on the embedded engine in one file."""
-
-
-for command in (
-    *(run_command, check_command, fuzz_command, server_command, ui_command),
-    *(replay_command, why_command, compare_command, timeline_command, graph_command, report_command),
-    *(register_group, start_command, signal_command, cancel_command, terminate_command),
-    redrive_command,
-    *(list_command, show_command, status_command, history_command, backup_command),
-    *(decider_command, worker_command, daemon_command, scheduler_command, schedule_group),
-):
-    cli.add_command(command)

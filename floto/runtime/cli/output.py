@@ -18,18 +18,18 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from io import TextIOWrapper
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 from attrs import define
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from floto.core.errors import FlotoError, SpecError, WorkflowFailed
 from floto.core.visible import moment_text, visible, visible_json, visible_lines
 from floto.files import whole_file
 from floto.logs import configure, formatter, install
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 log = logging.getLogger("floto")
 
@@ -97,6 +97,8 @@ def say_wrapped(line: str) -> None:
 
 def say_on(console: Console, text: str) -> None:
     """Print one line on a console, such as the one that progress is shown on."""
+    from rich.text import Text  # noqa: PLC0415 - only the commands with a progress need it
+
     console.print(Text(visible(text)), highlight=False, soft_wrap=True)
 
 
@@ -150,6 +152,17 @@ def print_rows(
         for line in lines:
             click.echo("\t".join(line), file=sys.stdout)  # each value is one line already
         return
+    _print_table(columns, lines, whole=whole, wraps=wraps)
+
+
+def _print_table(
+    columns: Sequence[str], lines: Sequence[Sequence[str]], *, whole: Collection[str], wraps: bool
+) -> None:
+    # Only a terminal needs rich, and importing it takes longer than most commands do.
+    from rich.console import Console  # noqa: PLC0415
+    from rich.table import Table  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
     for column in columns:
         table.add_column(column, overflow="fold", no_wrap=not wraps or column in whole)

@@ -34,8 +34,8 @@ from floto.runtime.connect import absolute_service
 from floto.runtime.loading import load_json, load_module, load_schedule, load_spec, names_schedule
 from floto.runtime.runs.live_table import log as progress_log
 from floto.runtime.runs.live_table import shown
-from floto.runtime.runs.run import new_workflow_id, run
-from floto.runtime.runs.run_request import Listener
+from floto.runtime.runs.run import run
+from floto.runtime.runs.run_request import Listener, new_workflow_id
 from floto.runtime.runs.run_schedule import run_schedule
 from floto.runtime.runs.time_limit import Unreached
 from floto.runtime.start_lines import describe_types

@@ -26,8 +26,7 @@ from floto.runtime.loading import load_json, load_spec
 from floto.runtime.retrying import retry_read
 from floto.runtime.runs.needs import needs
 from floto.runtime.runs.redriving import ALREADY_STARTED
-from floto.runtime.runs.run import new_workflow_id
-from floto.runtime.runs.run_request import WORKFLOW_TYPE
+from floto.runtime.runs.run_request import WORKFLOW_TYPE, new_workflow_id
 
 
 @click.command("start", short_help="Start a run and print its run id")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import threading
-import uuid
 from collections.abc import Iterator
 from functools import partial
 from typing import Any
@@ -45,6 +44,7 @@ from floto.runtime.runs.run_request import (
     check,
     check_kept,
     check_redriven,
+    new_workflow_id,
 )
 from floto.runtime.runs.run_result import result_of_run
 from floto.runtime.runs.time_limit import TimeLimit
@@ -133,11 +133,6 @@ def run(  # noqa: PLR0913 - all but the spec are optional and named
     with _opened(service, domain or request.spec.domain) as opened:
         result = _run(request, opened, deadline)
     return result if payloads is None else reference.resolved(result, payloads.get)
-
-
-def new_workflow_id() -> str:
-    """Return a new, random workflow id."""
-    return f"floto-{uuid.uuid4().hex[:12]}"
 
 
 def _usable(workflow_id: str | None) -> str:

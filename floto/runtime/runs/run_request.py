@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import uuid
 from collections.abc import Callable
 from typing import Any
 
@@ -34,6 +35,11 @@ log = logging.getLogger("floto")
 WORKFLOW_TYPE = WorkflowType("floto.run", "1")
 #: Called with the run's state after each change.
 Listener = Callable[[State], None]
+
+
+def new_workflow_id() -> str:
+    """Return a new, random workflow id."""
+    return f"floto-{uuid.uuid4().hex[:12]}"
 
 
 class WrongWorkflow(FlotoError, ValueError):

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from datetime import datetime
@@ -58,11 +57,16 @@ class RegisteredFunction:
     def __call__(self, context: Any) -> Any:
         """Call the function with a context; return its result, for an ``async def`` that of its coroutine."""
         result = self.call(context)
-        return asyncio.run(_awaited(result)) if inspect.isawaitable(result) else result
+        return _awaited(result) if inspect.isawaitable(result) else result
 
 
-async def _awaited(result: Any) -> Any:
-    return await result
+def _awaited(result: Awaitable[Any]) -> Any:
+    import asyncio  # noqa: PLC0415 - only activities that are coroutines need it
+
+    async def awaited() -> Any:
+        return await result
+
+    return asyncio.run(awaited())
 
 
 class Activities:
