@@ -194,6 +194,8 @@ def running(tree: Path, *command: str) -> Iterator[int]:
         stdout=subprocess.PIPE,
         text=True,
         env={**os.environ, "PYTHONPATH": str(tree)},
+        # ``python -m`` prefers what is in its working directory.
+        cwd=tree,
     )
     try:
         assert process.stdout is not None
