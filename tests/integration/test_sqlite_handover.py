@@ -21,6 +21,7 @@ from floto.core.swf.service import PolledDecisionTask, ReportsActivities
 from tests.integration.contract.clock import Clock
 from tests.integration.test_deciding_at_once import Rule, pending
 from tests.integration.test_sqlite_helpers import ACTIVITY, SOON, activity, names, start, store_of
+from tests.property.waiting_polls import HANDED_OVER
 
 #: The task list of the workers.
 LIST = "floto"
@@ -59,14 +60,7 @@ def test_report_the_decision_that_it_causes_and_the_next_start_are_one_commit(tm
         assert store_of(service)._revision == before + 1  # noqa: SLF001 - as above
         assert following is not None
         assert following.execution == run
-        assert names(service, run)[-6:] == [
-            "ActivityTaskCompleted",
-            "DecisionTaskScheduled",
-            "DecisionTaskStarted",
-            "DecisionTaskCompleted",
-            "ActivityTaskScheduled",
-            "ActivityTaskStarted",
-        ]
+        assert names(service, run)[-6:] == HANDED_OVER
         assert len(rule.kept) == 2
         # It is a task like any other.
         service.respond_activity_task_completed(following.token, None)

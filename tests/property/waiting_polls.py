@@ -32,6 +32,15 @@ from floto.core.swf.shapes import ActivityType, TaskList, WorkflowExecution, Wor
 T0 = datetime(2026, 1, 1, tzinfo=UTC)
 DOMAIN, FLOW = "d", WorkflowType("flow", "1")
 RUN = WorkflowExecution("w", "run")
+#: The events of a step that reports, decides and starts the next activity.
+HANDED_OVER = [
+    "ActivityTaskCompleted",
+    "DecisionTaskScheduled",
+    "DecisionTaskStarted",
+    "DecisionTaskCompleted",
+    "ActivityTaskScheduled",
+    "ActivityTaskStarted",
+]
 Rule = Callable[[PolledDecisionTask], Sequence[Decision]]
 
 

@@ -237,12 +237,14 @@ class Batches:
                 if self._store.is_due(now) and not is_last:
                     return None
                 self.serving = serving
-                for job in writes:
-                    outcomes.append(self._outcome(job, now, serving))
-                    serving.catch_up()
-                serving.serve(polled)
+                try:
+                    for job in writes:
+                        outcomes.append(self._outcome(job, now, serving))
+                        serving.catch_up()
+                    serving.serve(polled)
+                finally:
+                    self.serving = None
         except BaseException as error:
-            self.serving = None
             # Also after an interrupt: otherwise the polls of other threads would wait for ever.
             serving.roll_back()
             is_whole_database = isinstance(error, DatabaseGone) or code_of(error) in WHOLE_DATABASE
@@ -254,8 +256,6 @@ class Batches:
                 writes.pop().fail(error)
             self._execute_one_by_one(now, writes, polled)
             return Serving(self._store, self._wait_queue, now)
-        finally:
-            self.serving = None
         for job, (result, fault) in zip(writes, outcomes, strict=True):
             job.finish(result) if fault is None else job.fail(fault)
         serving.complete()

@@ -215,12 +215,7 @@ class SqliteService:
 
     def poll_for_activity_task(self, task_list: str, identity: str, wait: float) -> PolledActivityTask | None:
         """Claim the next activity task, waiting up to ``wait`` seconds; return None if there is none."""
-        poll = Poll(
-            self._queue(TaskKind.ACTIVITY, task_list),
-            lambda now: self._engine.poll_activity(self._domain, task_list, identity, now),
-            waits=True,
-            identity=identity,
-        )
+        poll = self._activity_poll(task_list, identity, waits=True)
         task: PolledActivityTask | None = self._host.poll(poll, wait, _token_of)
         return task
 
@@ -265,12 +260,11 @@ class SqliteService:
         Returns:
             The next task, or None.
         """
-        return self._host.write_and_attempt(
-            lambda now: report(_Reports(self._engine, now), token),
-            self._queue(TaskKind.ACTIVITY, task_list),
-            lambda now: self._engine.poll_activity(self._domain, task_list, identity, now),
-            identity,
+        poll = self._activity_poll(task_list, identity, waits=False)
+        task: PolledActivityTask | None = self._host.write_and_poll(
+            lambda now: report(_Reports(self._engine, now), token), poll
         )
+        return task
 
     def give_back(self, token: str) -> None:
         """Let a claimed task be claimed again, with the same token; it counts as no attempt."""
@@ -312,6 +306,14 @@ class SqliteService:
 
     def __exit__(self, *_exc: object) -> None:
         self.close()
+
+    def _activity_poll(self, task_list: str, identity: str, *, waits: bool) -> Poll:
+        return Poll(
+            self._queue(TaskKind.ACTIVITY, task_list),
+            lambda now: self._engine.poll_activity(self._domain, task_list, identity, now),
+            waits=waits,
+            identity=identity,
+        )
 
     def _queue(self, kind: TaskKind, task_list: str) -> TaskQueue:
         return TaskQueue(self._domain, kind, task_list)

@@ -285,28 +285,18 @@ class SqliteEngine:
             job.task_queue.task_list.encode()
             self._watcher.start()
 
-    def write_and_attempt(
-        self,
-        call: Callable[[datetime], Any],
-        task_queue: TaskQueue,
-        take: Callable[[datetime], T | None],
-        identity: str,
-    ) -> T | None:
-        """Execute a call that writes, and claim the next task of a task queue, in one transaction.
+    def write_and_poll(self, call: Callable[[datetime], Any], poll: Poll) -> Any:
+        """Execute a call that writes, and claim the task of a poll that does not wait, in one transaction.
 
         Args:
             call: Called with the current time, as by ``write``. If it fails, no task is claimed.
-            task_queue: The task queue.
-            take: Claims its next task.
-            identity: Identity of the worker, for the history.
+            poll: The poll.
 
         Returns:
             The task, or None.
         """
-        poll = Poll(task_queue, take, waits=False, identity=identity)
         self._outcome(Write(call, poll))
-        task: T | None = poll.outcome()
-        return task
+        return poll.outcome()
 
     def _withdraw(self, poll: Poll, token_of: Callable[[Any], str]) -> None:
         """End an interrupted poll; give back a task that was claimed for it."""

@@ -25,6 +25,7 @@ from floto.core.engine.polled_tasks import (
     decision_task,
     lambda_task,
     scheduled_data,
+    token_of,
 )
 from floto.core.engine.registration.registration import Registration
 from floto.core.engine.registration.type_settings import RUN_NEEDS, missing, run_settings, started_event
@@ -44,7 +45,7 @@ from floto.core.swf.wire import camel
 
 T = TypeVar("T")
 
-_new_token = maker(Token)
+_new_tasks = maker(RunTasks)
 _start_decision, _start_activity = maker(c.StartDecisionTask), maker(c.StartActivityTask)
 
 #: Most redeliveries of a task whose owners crashed; after that it is timed out.
@@ -226,7 +227,7 @@ class Engine:
         return found
 
     def _tasks(self, run: EngineRun) -> RunTasks:
-        return RunTasks(run, self._store.history, self.check)
+        return _new_tasks(run, self._store.history, self.check)
 
     def poll_activity(
         self, domain: str, task_list: str, identity: str, now: datetime, chosen: Ready | None = None
@@ -345,11 +346,11 @@ class Engine:
             return None
         if ready.started:
             self._store.reclaim(ready, kind)
-            return run, _token(run, kind, ready, ready.started)
+            return run, token_of(run, kind, ready.event_id, ready.started)
         event = self._apply(run, start, now)
         after = self._store.load(ready.run_id)
         # The event of the start may be the one that exceeds the limit and closes the run.
-        return None if after is None else (after, _token(after, kind, ready, event.id))
+        return None if after is None else (after, token_of(after, kind, ready.event_id, event.id))
 
     def _apply(self, run: EngineRun, command: c.Command, now: datetime) -> Any:
         """Apply a command, then every message that it causes, in the order in which they were sent."""
@@ -395,7 +396,3 @@ class Engine:
         if domain is not None and domain.retention is not None:
             kept = timedelta(days=0 if domain.retention == "NONE" else int(domain.retention))
             self._store.expire(run.execution.run_id, closed_at + kept)
-
-
-def _token(run: EngineRun, kind: TaskKind, ready: Ready, started: int) -> Token:
-    return _new_token(run.domain, run.execution.run_id, kind, ready.event_id, started)

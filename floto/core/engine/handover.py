@@ -21,13 +21,13 @@ from attrs import frozen
 from floto.core.engine import commands as c
 from floto.core.engine.changed_keys import ChangedKeys
 from floto.core.engine.embedded import Decided
-from floto.core.engine.polled_tasks import activity_task, decision_task
+from floto.core.engine.polled_tasks import activity_task, decision_task, token_of
 from floto.core.engine.run import EngineRun
 from floto.core.engine.step import apply
 from floto.core.engine.step_context import StepContext
-from floto.core.engine.stores.records import TaskQueue, task_queue_of
-from floto.core.engine.tokens import TaskKind, Token
-from floto.core.quick_init import maker
+from floto.core.engine.stores.records import TaskQueue, priority_of, task_queue_of
+from floto.core.engine.tokens import TaskKind
+from floto.core.quick_init import maker, quick_init
 from floto.core.state.state import Kind, State
 from floto.core.swf import events as e
 from floto.core.swf.events import Event
@@ -37,8 +37,8 @@ from floto.core.swf.service import PolledActivityTask, PolledDecisionTask
 #: None to leave the task to the thread that polls.
 Decide = Callable[[PolledDecisionTask, State, ChangedKeys, datetime], Decided | None]
 
-_new_token, _decide_at_once = maker(Token), maker(c.DecideAtOnce)
-_start, _respond_decision = maker(c.StartActivityTask), maker(c.RespondDecisionTaskCompleted)
+_decide_at_once, _start = maker(c.DecideAtOnce), maker(c.StartActivityTask)
+_respond_decision = maker(c.RespondDecisionTaskCompleted)
 
 
 class WaitingPoll(Protocol):
@@ -74,7 +74,8 @@ class WaitingPolls(Protocol):
         ...
 
 
-@frozen
+@quick_init
+@frozen(weakref_slot=False)
 class RunTasks:
     """The tasks that a step of a run starts.
 
@@ -101,7 +102,7 @@ class RunTasks:
         """
 
         def respond(state: State, events: Sequence[Event], changed: ChangedKeys) -> Any:
-            token = self._token(TaskKind.DECISION, scheduled, events[-1].id)
+            token = token_of(self.run, TaskKind.DECISION, scheduled, events[-1].id)
             task = decision_task(state, token, (*self.history(self.run.execution.run_id), *events))
             decided = None if decide is None else decide(task, state, changed, now)
             if decided is None:
@@ -114,11 +115,8 @@ class RunTasks:
 
     def activity(self, scheduled: Event, started: Event) -> PolledActivityTask:
         """Return an activity task that was started."""
-        token = self._token(TaskKind.ACTIVITY, scheduled.id, started.id)
+        token = token_of(self.run, TaskKind.ACTIVITY, scheduled.id, started.id)
         return activity_task(self.run.execution, scheduled.data, token)
-
-    def _token(self, kind: TaskKind, scheduled: int, started: int) -> Token:
-        return _new_token(self.run.domain, self.run.execution.run_id, kind, scheduled, started)
 
 
 class Handover:
@@ -160,7 +158,7 @@ class Handover:
     def _take(self, kind: TaskKind, scheduled: Event) -> WaitingPoll | None:
         data = scheduled.data
         task_queue = task_queue_of(self._tasks.run.domain, kind, data.task_list.name)
-        poll = self._polls.take(task_queue, int(data.task_priority or 0))
+        poll = self._polls.take(task_queue, priority_of(data))
         if poll is not None:
             self._taken.append(poll)
         return poll
@@ -207,7 +205,7 @@ def _scheduled_activities(context: StepContext) -> list[Event]:
 
 def _place(scheduled: Event) -> tuple[str, int, int]:
     data = scheduled.data
-    return data.task_list.name, -int(data.task_priority or 0), scheduled.id
+    return data.task_list.name, -priority_of(data), scheduled.id
 
 
 def _is_due_at_once(event: Event) -> bool:

@@ -8,7 +8,7 @@ from attrs import frozen
 
 from floto.core.engine.run import EngineRun
 from floto.core.engine.step_context import opening
-from floto.core.engine.tokens import Token
+from floto.core.engine.tokens import TaskKind, Token
 from floto.core.quick_init import maker
 from floto.core.state.state import State
 from floto.core.swf.events import Event
@@ -16,6 +16,7 @@ from floto.core.swf.service import PolledActivityTask, PolledDecisionTask
 from floto.core.swf.shapes import WorkflowExecution
 
 _new_decision_task, _new_activity_task = maker(PolledDecisionTask), maker(PolledActivityTask)
+_new_token = maker(Token)
 
 
 @frozen
@@ -26,6 +27,11 @@ class LambdaTask:
     execution: WorkflowExecution
     name: str
     input: str | None = None
+
+
+def token_of(run: EngineRun, kind: TaskKind, scheduled_event_id: int, started_event_id: int) -> Token:
+    """Return the token of a task of a run, by the events that scheduled and started it."""
+    return _new_token(run.domain, run.execution.run_id, kind, scheduled_event_id, started_event_id)
 
 
 def decision_task(state: State, token: Token, events: tuple[Event, ...]) -> PolledDecisionTask:

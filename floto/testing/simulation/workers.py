@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 from attrs import define
 
+from floto.core.engine.stores.records import priority_of
 from floto.core.errors import UnknownResource
 from floto.core.payloads import payload
 from floto.core.swf.events import ActivityTaskScheduled, Event
@@ -169,7 +170,7 @@ class Workers:
 
 
 def _urgency(attempt: SimulatedAttempt) -> int:
-    return -int(attempt.scheduled.task_priority or 0)
+    return -priority_of(attempt.scheduled)
 
 
 def _heartbeat_by(attempt: SimulatedAttempt) -> datetime:

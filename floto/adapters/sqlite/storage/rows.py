@@ -27,7 +27,7 @@ from floto.core.engine.deadlines import PendingTimeout
 from floto.core.engine.run import EngineRun
 from floto.core.engine.stores.changes import PollableTask, all_entries
 from floto.core.engine.stores.open_runs import OpenRun
-from floto.core.engine.stores.records import last_scheduled
+from floto.core.engine.stores.records import last_scheduled, priority_of
 from floto.core.engine.tokens import TaskKind
 from floto.core.errors import HistoryError, ServiceError
 from floto.core.quick_init import quick_init
@@ -378,9 +378,6 @@ def _owned(task: PollableTask, events: list[Event], id: int) -> PollableTask:
     scheduled, lease = events[id - 1], CLIENTS if task.started else None
     if task.kind is TaskKind.DECISION:
         # A started decision task does not name its task list and priority, with which it may be redelivered.
-        task = evolve(
-            task,
-            task_list=scheduled.data.task_list.name,
-            priority=int(scheduled.data.task_priority or 0),
-        )
+        data = scheduled.data
+        task = evolve(task, task_list=data.task_list.name, priority=priority_of(data))
     return evolve(task, scheduled_at=scheduled.at, lease=lease)

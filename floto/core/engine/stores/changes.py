@@ -12,6 +12,7 @@ from floto.core.engine import deadlines
 from floto.core.engine.deadlines import PendingTimeout
 from floto.core.engine.run import EngineRun, StepOutcome
 from floto.core.engine.step_context import opening
+from floto.core.engine.stores.records import priority_of
 from floto.core.engine.tokens import LAMBDA_LIST, TaskKind
 from floto.core.quick_init import maker, quick_init
 from floto.core.state.state import DecisionTasks, Item, Key, Kind, State, Status
@@ -138,8 +139,7 @@ def _beats(before: EngineRun, after: EngineRun, ids: Iterable[int]) -> frozenset
 
 def _activity(item: Item, opened: Event) -> PollableTask:
     data = opened.data
-    priority = int(data.task_priority or 0)
-    return _new_task(TaskKind.ACTIVITY, data.task_list.name, priority, opened.at, _started(item))
+    return _new_task(TaskKind.ACTIVITY, data.task_list.name, priority_of(data), opened.at, _started(item))
 
 
 def _lambda(item: Item, opened: Event) -> PollableTask:
@@ -171,7 +171,7 @@ def _decision(state: State, now: datetime | None) -> list[ChangeEntry]:
         task = _new_task(TaskKind.DECISION, "", 0, started.at, started.id)
     elif scheduled is not None:
         id, at, data = scheduled.id, scheduled.at, scheduled.data
-        task = _new_task(TaskKind.DECISION, data.task_list.name, int(data.task_priority or 0), at)
+        task = _new_task(TaskKind.DECISION, data.task_list.name, priority_of(data), at)
     else:
         return []
     return [_new_entry(id, task, deadlines.of_decision_task(state, now))]

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 from functools import lru_cache
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from attrs import frozen
 
@@ -35,6 +35,11 @@ class Record:
     execution_context: str | None = None
     #: Time at which its latest activity was scheduled.
     activity_at: datetime | None = None
+
+
+def priority_of(scheduled: Any) -> int:
+    """Return the priority of a task, by the attributes of the event that scheduled it; by default 0."""
+    return int(scheduled.task_priority or 0)
 
 
 def last_scheduled(events: Iterable[Event]) -> datetime | None:
