@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 from attrs import frozen
+from cattrs.gen import make_dict_structure_fn
 
 from floto import (
     CODEC,
@@ -143,6 +145,30 @@ def test_second_class_for_a_tag_is_refused() -> None:
         CODEC.with_type("floto.specs.DeciderSpec", Approval)
     with pytest.raises(SpecError, match="must be a frozen attrs class"):
         CODEC.with_type("mine", dict)
+
+
+def test_reader_of_a_class_is_compiled_once_for_all_codecs_with_its_types(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    compiled: list[type] = []
+
+    def compile_(cls: type, *args: Any, **options: Any) -> Any:
+        compiled.append(cls)
+        return make_dict_structure_fn(cls, *args, **options)
+
+    monkeypatch.setattr("floto.core.spec.codec.make_dict_structure_fn", compile_)
+    written = CODEC.with_type("once", Approval).dumps(Approval(id_="a"))
+    for _ in range(2):
+        assert CODEC.with_type("once", Approval).loads(written) == Approval(id_="a")
+        assert CODEC.with_payloads(None).with_type("once", Approval).loads(written) == Approval(id_="a")
+    assert compiled == [Approval]
+
+
+def test_class_may_have_two_tags() -> None:
+    codec = CODEC.with_type("old", Approval).with_type("new", Approval)
+    assert json.loads(codec.dumps(Approval(id_="a")))["type"] == "new"
+    for tag in ("old", "new"):
+        assert codec.structure({"type": tag, "id_": "a"}) == Approval(id_="a")
 
 
 @pytest.mark.parametrize("answer", ["soon", -1, float("nan"), float("inf"), True, 10**400])

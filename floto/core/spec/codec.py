@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Mapping
-from functools import cached_property
+from functools import cached_property, lru_cache
 from types import NoneType
 from typing import Any, NoReturn
 
@@ -41,6 +41,9 @@ Timeout = int | str | None
 Repeat = bool | str
 
 _Reader = Callable[[Any, Any], Any]
+
+#: Tables of tags whose converters are kept, because the reader of each class is compiled.
+_CONVERTERS = 32
 
 
 @frozen
@@ -135,38 +138,57 @@ class Codec:
 
     @cached_property
     def _converter(self) -> JsonConverter:
-        converter = make_converter()
-        converter.register_structure_hook_func(lambda cls: cls == Timeout, _timeout)
-        converter.register_structure_hook_func(lambda cls: cls == Repeat, _repeat)
-        for primitive, hook in _STRICT.items():
-            converter.register_structure_hook(primitive, hook)
-        converter.register_structure_hook_func(lambda cls: cls == tuple[str, ...], _strings)
-        by_tag: dict[str, _Reader] = {}
-        converter.register_structure_hook_func(
-            lambda cls: cls in (object, Task, RetryStrategy), lambda value, _: _tagged(value, by_tag)
+        return _converter_of(tuple(self.types.items()))
+
+
+@lru_cache(maxsize=_CONVERTERS)
+def _converter_of(types: tuple[tuple[str, type], ...]) -> JsonConverter:
+    converter = make_converter()
+    converter.register_structure_hook_func(lambda cls: cls == Timeout, _timeout)
+    converter.register_structure_hook_func(lambda cls: cls == Repeat, _repeat)
+    for primitive, hook in _STRICT.items():
+        converter.register_structure_hook(primitive, hook)
+    converter.register_structure_hook_func(lambda cls: cls == tuple[str, ...], _strings)
+    readers = _Readers(dict(types), converter)
+    converter.register_structure_hook_func(
+        lambda cls: cls in (object, Task, RetryStrategy), lambda value, _: _tagged(value, readers)
+    )
+    converter.register_structure_hook_func(
+        lambda cls: cls == tuple[Task, ...], lambda value, _: _task_list(value, readers)
+    )
+    converter.register_structure_hook_func(
+        lambda cls: cls in (JoinOption, OnTimeout),
+        lambda value, _: _tagged(value, readers) if isinstance(value, Mapping) else value,
+    )
+    converter.register_unstructure_hook_func(attrs.has, _refuse_unknown)
+    tags = {cls: tag for tag, cls in types}
+    converter.register_structure_hook_factory(lambda cls: cls in tags, lambda cls: readers.of(tags[cls]))
+    for tag, cls in types:
+        converter.register_unstructure_hook(cls, _writer(tag, cls, converter))
+    return converter
+
+
+@frozen
+class _Readers:
+    """The readers of tagged objects; each is compiled when the first object of its tag is read."""
+
+    types: Mapping[str, type]
+    converter: JsonConverter
+    _made: dict[str, _Reader] = field(factory=dict, init=False)
+
+    def of(self, tag: str) -> _Reader:
+        """Return the reader of a tag."""
+        reader = self._made.get(tag)
+        if reader is None:
+            reader = self._made[tag] = self._make(tag, self.types[tag])
+        return reader
+
+    def _make(self, tag: str, cls: type) -> _Reader:
+        attrs.resolve_types(cls)
+        structure: _Reader = make_dict_structure_fn(
+            cls, self.converter, _cattrs_forbid_extra_keys=True, _cattrs_use_alias=True
         )
-        converter.register_structure_hook_func(
-            lambda cls: cls == tuple[Task, ...], lambda value, _: _task_list(value, by_tag)
-        )
-        converter.register_structure_hook_func(
-            lambda cls: cls in (JoinOption, OnTimeout),
-            lambda value, _: _tagged(value, by_tag) if isinstance(value, Mapping) else value,
-        )
-        converter.register_unstructure_hook_func(attrs.has, _refuse_unknown)
-        # cattrs looks up hooks when it makes a reader, so register those of the classes last.
-        for tag, cls in self.types.items():
-            attrs.resolve_types(cls)
-            converter.register_unstructure_hook(cls, _writer(tag, cls, converter))
-            reader = _typed(
-                make_dict_structure_fn(
-                    cls, converter, _cattrs_forbid_extra_keys=True, _cattrs_use_alias=True
-                ),
-                tag,
-                cls,
-            )
-            converter.register_structure_hook(cls, reader)
-            by_tag[tag] = reader
-        return converter
+        return _typed(structure, tag, cls)
 
 
 def _writer(tag: str, cls: Any, converter: JsonConverter) -> Callable[[Any], dict[str, Any]]:
@@ -215,13 +237,12 @@ def _typed(structure: _Reader, tag: str, cls: type) -> _Reader:
     return read
 
 
-def _tagged(value: Any, by_tag: Mapping[str, _Reader]) -> Any:
+def _tagged(value: Any, readers: _Readers) -> Any:
     tag = _object(value).get("type")
-    reader = by_tag.get(tag) if isinstance(tag, str) else None
-    if reader is None:
-        msg = f"type {shown(tag)} is not known; it must be one of {', '.join(sorted(by_tag))}"
+    if not isinstance(tag, str) or tag not in readers.types:
+        msg = f"type {shown(tag)} is not known; it must be one of {', '.join(sorted(readers.types))}"
         raise ValueError(msg)
-    return reader(value, None)
+    return readers.of(tag)(value, None)
 
 
 def _object(value: Any) -> Mapping[str, Any]:
@@ -231,15 +252,15 @@ def _object(value: Any) -> Mapping[str, Any]:
     return value
 
 
-def _task(value: Any, by_tag: Mapping[str, _Reader]) -> Task:
-    task = _tagged(value, by_tag)
+def _task(value: Any, readers: _Readers) -> Task:
+    task = _tagged(value, readers)
     if not is_task(task):
         msg = f"must be a task, not a {type(task).__name__}"
         raise TypeError(msg)
     return task
 
 
-def _task_list(value: Any, by_tag: Mapping[str, _Reader]) -> tuple[Task, ...]:
+def _task_list(value: Any, readers: _Readers) -> tuple[Task, ...]:
     if not isinstance(value, list | tuple):
         msg = f"must be a list of tasks, not {shown(value)}"
         raise TypeError(msg)
@@ -248,7 +269,7 @@ def _task_list(value: Any, by_tag: Mapping[str, _Reader]) -> tuple[Task, ...]:
     unread: set[str] = set()
     for position, item in enumerate(value):
         try:
-            tasks.append(_task(item, by_tag))
+            tasks.append(_task(item, readers))
         except Exception as error:  # noqa: BLE001 - every error of one task is a problem of the list
             found += _problems(error, f"$[{position}]")
             id_ = item.get("id_") if isinstance(item, Mapping) else None
