@@ -270,6 +270,10 @@ class SqliteService:
         """Let a claimed task be claimed again, with the same token; it counts as no attempt."""
         self._host.give_back(token)
 
+    def end_polls(self, task_list: str) -> None:
+        """End the polls of this process that wait for a task of a task list, without a task."""
+        self._host.end_polls(self._queue(kind, task_list) for kind in (TaskKind.DECISION, TaskKind.ACTIVITY))
+
     def announce(
         self, kind: PollKind, task_list: str, identity: str, serves: Sequence[ActivityType] | None = None
     ) -> None:

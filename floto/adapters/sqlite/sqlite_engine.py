@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, suppress
 from datetime import datetime
 from functools import partial
@@ -311,6 +311,13 @@ class SqliteEngine:
     def _end(self, job: Job) -> bool:
         """Remove a job from its queue; return False if it is done, or a thread is executing it."""
         return self._commits.withdraw(job) or (isinstance(job, Poll) and self._wait_queue.remove(job))
+
+    def end_polls(self, task_queues: Iterable[TaskQueue]) -> None:
+        """End the polls that wait in these task queues, without a task."""
+        for task_queue in task_queues:
+            while (poll := self._wait_queue.take(task_queue)) is not None:
+                poll.finish(None)
+                poll.wake()
 
     def _await(self, poll: Poll, end: float) -> None:
         """Wait for a poll; errors of the functions that it calls are not translated."""

@@ -70,6 +70,10 @@ class EmbeddedService(Service, Protocol):
         """Let a claimed task be claimed again, with the same token."""
         ...
 
+    def end_polls(self, task_list: str) -> None:
+        """End the polls of this process that wait for a task of a task list, without a task."""
+        ...
+
 
 def embedded(service: Service) -> EmbeddedService | None:
     """Return the service if its calls may be combined, else None.

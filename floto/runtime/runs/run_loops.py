@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Sequence
 
+from floto.core.engine.embedded import embedded
 from floto.core.errors import PayloadsUnavailable
 from floto.core.swf.decisions import Decision, closes
 from floto.core.swf.service import Service
@@ -43,6 +44,7 @@ class RunLoops:
 
     def __init__(self, request: RunRequest, service: Service, wake: threading.Event) -> None:
         self._request, self._wake = request, wake
+        self._embedded = embedded(service)
         self._supervisor = Supervisor()
         self._decider = Decider(
             # By type: a child without a spec, decided by its parent's, would start children for ever.
@@ -111,6 +113,9 @@ class RunLoops:
         now = time.monotonic()
         end, idle_at = now + seconds, now + _POLL_SECONDS
         while now < min(end, idle_at):
+            if self._embedded is not None:
+                # Each time: a loop that has just looked whether to stop polls once more.
+                self._embedded.end_polls(self._request.task_list)
             if self._supervisor.join(min(_JOIN_SECONDS, end - now)):
                 return True
             now = time.monotonic()

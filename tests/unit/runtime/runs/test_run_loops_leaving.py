@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 import floto
 from floto.adapters.sqlite import SqliteService
 from floto.core.swf import events as e
+from floto.runtime.deciders.decider import Decider
 from floto.runtime.runs import run_loops
 from floto.runtime.runs.run import run
 from floto.runtime.workers.activities import Activities
@@ -91,3 +93,32 @@ def test_running_activity_is_canceled_when_its_run_closes(
     with pytest.raises(floto.WorkflowFailed):
         run(spec(task("long"), task("fail")), service=service, activities=activities)
     assert told.is_set()
+
+
+@pytest.mark.parametrize("deciding", ["at once", "after the poll"])
+def test_run_ends_its_polls_instead_of_waiting_for_them(
+    service: SqliteService, activities: Activities, monkeypatch: pytest.MonkeyPatch, deciding: str
+) -> None:
+    monkeypatch.setattr(run_loops, "WAKE_SECONDS", 60)
+    if deciding == "after the poll":
+        monkeypatch.setattr(Decider, "_may_decide_at_once", lambda _self: False)
+    before = set(threading.enumerate())
+    run(spec(task("echo")), service=service, activities=activities)
+    left = set(threading.enumerate()) - before
+    # One looks for other processes as long as the service is open, one is told to end without a wait.
+    assert {thread.name for thread in left} <= {"floto-watch", "floto-heartbeats"}
+
+
+def test_ended_poll_returns_no_task_and_leaves_others_waiting(service: SqliteService) -> None:
+    with ThreadPoolExecutor(2) as threads:
+        ended = threads.submit(service.poll_for_activity_task, "here", "worker", 60)
+        other = threads.submit(service.poll_for_activity_task, "there", "worker", 60)
+        # A poll that has not begun to wait is not ended.
+        while not ended.done():
+            service.end_polls("here")
+            time.sleep(0.01)
+        assert ended.result() is None
+        assert not other.done()
+        while not other.done():
+            service.end_polls("there")
+            time.sleep(0.01)
