@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from io import StringIO
+from itertools import groupby
 
 from rich.console import Console, RenderableType
 from rich.table import Table
@@ -99,9 +100,9 @@ def _bar(lane: Lane, scale: Scale, character: _Character) -> Text:
         # The last character belongs to the next span, unless it is the only one.
         cells |= dict.fromkeys(range(first, max(last, first + 1)), span.status)
     text = Text()
-    for place in range(max(cells, default=-1) + 1):
-        look = SPANS.get(cells[place]) if place in cells else None
-        text.append(character(look) if look else " ", style=look.style if look else "")
+    for status, places in groupby(cells.get(place) for place in range(max(cells, default=-1) + 1)):
+        look = None if status is None else SPANS.get(status)
+        text.append((character(look) if look else " ") * len(list(places)), style=look.style if look else "")
     return text
 
 
