@@ -65,11 +65,11 @@ except floto.ServiceFault as fault:
 
 worker = floto.ActivityWorker(domain=domain, task_list='demo_step_activities',
                               task_heartbeat_in_seconds=10, identity='DemoWorker')
-thread = threading.Thread(target=worker.run)
+thread = threading.Thread(target=worker.run, daemon=True)
 thread.start()
 decider.run()
+# Its poll, which the server holds for a minute, ends with the process.
 worker.stop()
-thread.join()
 print(json.dumps([response['runId'], refusal, first.id_, second.id_]))
 """
 
