@@ -26,7 +26,7 @@ Maker = Callable[[str, tuple[str, ...]], st.SearchStrategy[Task]]
 
 _OFTEN = 2
 #: Keeps strategies by their arguments: making one and validating it takes much longer than drawing from it.
-_kept = lru_cache(maxsize=1024)
+_kept = lru_cache(maxsize=1_024)
 
 #: Inputs of a few characters.
 SMALL_VALUES = (

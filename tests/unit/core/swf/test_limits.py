@@ -58,6 +58,7 @@ OTHER: dict[str, set[int]] = {
     "runtime/deciders/decider_process_main.py": {1_024},  # bytes of a read
     "runtime/runs/redriving.py": {1_000},  # histories of children
     "runtime/server.py": {2_048},  # connections in a backlog
+    "testing/random_specs.py": {1_024},  # kept strategies
     "testing/checking/check.py": {1_000},  # schedules that are explored
     "testing/invariants/retries.py": {1_000, 1_024},  # attempts; cached objects
     "testing/simulation/choices.py": {256},  # sides of a die
