@@ -18,7 +18,7 @@ from botocore.model import ServiceModel
 from botocore.paginate import Paginator
 
 from floto.adapters.lambda_invoker import Function
-from floto.adapters.model import API_VERSION, LOADER, MODEL, OPERATIONS, input_shape
+from floto.adapters.model import MODEL, OPERATIONS, botocore_file, input_shape
 from floto.adapters.operations import Operations
 from floto.adapters.sqlite.operations import SqliteOperations
 from floto.adapters.sqlite.storage.database import Durability
@@ -32,7 +32,7 @@ _METHODS: Mapping[str, str] = {xform_name(operation): operation for operation in
 _MEMBERS: Mapping[str, frozenset[str]] = {
     operation: frozenset(input_shape(operation).members) for operation in OPERATIONS
 }
-_PAGINATORS: Mapping[str, Any] = LOADER.load_service_model("swf", "paginators-1", API_VERSION)["pagination"]
+_PAGINATORS: Mapping[str, Any] = botocore_file("paginators-1")["pagination"]
 _OK, _REFUSED, _LATER = 200, 400, 503
 
 

@@ -28,10 +28,17 @@ from floto.core.swf.field_validation import (
 from floto.core.swf.identifiers import shown
 from floto.core.swf.limits import INT32
 
-#: Loads the models that botocore ships, and none from the user's home directory.
-LOADER = Loader(extra_search_paths=[Loader.BUILTIN_DATA_PATH], include_default_search_paths=False)
 API_VERSION = "2012-01-25"
-MODEL = ServiceModel(LOADER.load_service_model("swf", "service-2", API_VERSION), "swf")
+_LOADER = Loader(extra_search_paths=[Loader.BUILTIN_DATA_PATH], include_default_search_paths=False)
+
+
+def botocore_file(name: str) -> Any:
+    """Return a file about SWF that botocore ships; none from the user's home directory is read."""
+    # By its path: looking the service up by its name would list the directories of all services.
+    return _LOADER.load_data(f"swf/{API_VERSION}/{name}")
+
+
+MODEL = ServiceModel(botocore_file("service-2"), "swf")
 #: SWF's own names of its operations.
 OPERATIONS: tuple[str, ...] = tuple(MODEL.operation_names)
 
