@@ -7,7 +7,7 @@ from contextlib import suppress
 from functools import cached_property
 from typing import Any
 
-from attrs import Factory, evolve, field, frozen
+from attrs import Factory, asdict, field, frozen
 
 from floto.core.errors import HistoryError, PayloadError, SpecError
 from floto.core.payloads import payload
@@ -40,20 +40,13 @@ from floto.core.swf.limits import VERSION_LIMIT
 from floto.core.swf.reserved_names import SPEC_KEY, TASK_CONTROL
 from floto.core.swf.shapes import WorkflowType
 
-__all__ = [
-    "CODEC",
-    "ActivityTask",
-    "ChildWorkflow",
-    "DeciderSpec",
-    "Generator",
-    "Signal",
-    "Timer",
-]
+__all__ = ["CODEC", "ActivityTask", "ChildWorkflow", "DeciderSpec", "Generator", "Signal", "Timer"]
 
 #: Value of ``repeat_workflow`` by which failed runs are repeated too.
 ALWAYS = "always"
 #: Key of a cleanup task's context for the failures.
 FAILURES_KEY = "failures"
+_TWO_NAMES = "default_activity_task_list and activity_task_list are two names for one field; set only one"
 
 
 def _tasks(tasks: Any, name: str) -> tuple[Task, ...]:
@@ -137,7 +130,7 @@ class ChildWorkflow(Ruled):
     @staticmethod
     def _inherited(spec: DeciderSpec, given: Given) -> DeciderSpec:
         lists = spec.default_activity_task_list or given.activity_task_list
-        return evolve(spec, default_activity_task_list=lists)
+        return changed(spec, default_activity_task_list=lists)
 
     def _workflow_id(self, given: Given) -> str:
         if self.workflow_id is not None:
@@ -270,33 +263,8 @@ class DeciderSpec:
             execution_timeout=execution_timeout,
             child_policy=child_policy,
         )
-        found = [*self._own_problems(), *graph.problems(self.activity_tasks, self.on_failure, self.on_cancel)]
-        if activity_task_list not in (None, self.default_activity_task_list):
-            found.append(
-                "default_activity_task_list and activity_task_list are two names for one field; set only one"
-            )
-        if found:
-            raise SpecError(tuple(found))
-
-    def _own_problems(self) -> Iterable[str]:
-        for name in ("domain", "task_list", "default_activity_task_list"):
-            if getattr(self, name) is not None:
-                check = list_problems if name == "domain" else task_list_problems
-                yield from check(name, getattr(self, name))
-        if type(self.repeat_workflow) is not bool and self.repeat_workflow != ALWAYS:
-            yield f'repeat_workflow must be True, False or "{ALWAYS}", not {shown(self.repeat_workflow)}'
-        if type(self.terminate_decider_after_completion) is not bool:
-            given = shown(self.terminate_decider_after_completion)
-            yield f"terminate_decider_after_completion must be True or False, not {given}"
-        yield from run_timeout_problems(self.execution_timeout)
-        yield from policy_problems(self.child_policy)
-        if self.repeat_workflow and not self.activity_tasks:
-            yield "repeat_workflow: a workflow without tasks would repeat without end or pause"
-        for name in ("on_failure", "on_cancel"):
-            yield from (f"{name}: {problem}" for problem in _cleanup_problems(getattr(self, name)))
-        for task in filter(is_task, self.activity_tasks):
-            if task.id_ == FAILURES_KEY and undo_of(task) is not None:
-                yield f"task {shown(task.id_)} has an undo, for which this id is that of the failures"
+        is_named_twice = activity_task_list not in (None, self.default_activity_task_list)
+        _check(self, [_TWO_NAMES] if is_named_twice else [])
 
     @cached_property
     def plan(self) -> graph.Plan:
@@ -321,7 +289,7 @@ class DeciderSpec:
         return self._only(self.on_cancel)
 
     def _only(self, tasks: tuple[Task, ...]) -> DeciderSpec:
-        return evolve(self, activity_tasks=tasks, on_failure=(), on_cancel=(), repeat_workflow=False)
+        return changed(self, activity_tasks=tasks, on_failure=(), on_cancel=(), repeat_workflow=False)
 
     def to_json(self, codec: Codec | None = None) -> str:
         """Return this spec as JSON text, with a type tag on each object.
@@ -346,6 +314,42 @@ class DeciderSpec:
             SpecError: with every problem and its JSON path.
         """
         return as_spec((codec or CODEC).loads(text), "$:")
+
+
+def changed(spec: DeciderSpec, **fields: Any) -> DeciderSpec:
+    """Return a spec with other values of fields; the fields of its tasks are not checked again."""
+    new = object.__new__(type(spec))
+    new.__attrs_init__(**asdict(spec, recurse=False) | fields)  # pyright: ignore[reportAttributeAccessIssue]
+    _check(new, checked=spec.all_tasks)
+    return new
+
+
+def _check(spec: DeciderSpec, found: Iterable[str] = (), checked: Iterable[Task] = ()) -> None:
+    graphs = spec.activity_tasks, spec.on_failure, spec.on_cancel
+    problems = (*_own_problems(spec), *graph.problems(*graphs, checked=checked), *found)
+    if problems:
+        raise SpecError(problems)
+
+
+def _own_problems(spec: DeciderSpec) -> Iterable[str]:
+    for name in ("domain", "task_list", "default_activity_task_list"):
+        if getattr(spec, name) is not None:
+            check = list_problems if name == "domain" else task_list_problems
+            yield from check(name, getattr(spec, name))
+    if type(spec.repeat_workflow) is not bool and spec.repeat_workflow != ALWAYS:
+        yield f'repeat_workflow must be True, False or "{ALWAYS}", not {shown(spec.repeat_workflow)}'
+    if type(spec.terminate_decider_after_completion) is not bool:
+        given = shown(spec.terminate_decider_after_completion)
+        yield f"terminate_decider_after_completion must be True or False, not {given}"
+    yield from run_timeout_problems(spec.execution_timeout)
+    yield from policy_problems(spec.child_policy)
+    if spec.repeat_workflow and not spec.activity_tasks:
+        yield "repeat_workflow: a workflow without tasks would repeat without end or pause"
+    for name in ("on_failure", "on_cancel"):
+        yield from (f"{name}: {problem}" for problem in _cleanup_problems(getattr(spec, name)))
+    for task in filter(is_task, spec.activity_tasks):
+        if task.id_ == FAILURES_KEY and undo_of(task) is not None:
+            yield f"task {shown(task.id_)} has an undo, for which this id is that of the failures"
 
 
 def as_spec(value: object, what: str) -> DeciderSpec:

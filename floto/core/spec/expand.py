@@ -8,7 +8,7 @@ from typing import Any, cast
 from attrs import define, evolve, frozen
 
 from floto.core.errors import PayloadError, PayloadsNeeded, SpecError
-from floto.core.spec.decider_spec import CODEC, DeciderSpec, as_spec
+from floto.core.spec.decider_spec import CODEC, DeciderSpec, as_spec, changed
 from floto.core.spec.rules.sibling_limits import returned_problems, sibling_limits_of
 from floto.core.spec.tasks import Task, TaskCodec, expands
 from floto.core.state.state import State
@@ -60,9 +60,8 @@ def expansion(
         return Expansion(spec, offspring)
     awaited = {id_ for task in tasks for id_ in task.requires if id_ in offspring}
     descendants = {id_: _descendants(id_, offspring) for id_ in awaited}
-    return Expansion(
-        evolve(spec, activity_tasks=[_with_generated(task, descendants) for task in tasks]), offspring
-    )
+    grown = tuple(_with_generated(task, descendants) for task in tasks)
+    return Expansion(changed(spec, activity_tasks=grown), offspring)
 
 
 def _in_order(

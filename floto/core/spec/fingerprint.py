@@ -10,11 +10,9 @@ import hashlib
 import itertools
 from collections.abc import Sequence
 
-from attrs import evolve
-
 from floto.core.errors import SpecError
 from floto.core.spec.codec import Codec
-from floto.core.spec.decider_spec import CODEC, DeciderSpec
+from floto.core.spec.decider_spec import CODEC, DeciderSpec, changed
 from floto.core.state.state import State
 from floto.core.swf.reserved_names import CHANGED_SIGNAL, SPEC_TAG
 
@@ -26,7 +24,7 @@ def fingerprint(spec: DeciderSpec, codec: Codec = CODEC) -> str | None:
 
     None if the codec cannot write the spec.
     """
-    what = evolve(
+    what = changed(
         spec,
         domain=None,
         task_list=None,

@@ -132,7 +132,7 @@ def _ranks(requires: Sequence[Sequence[int]]) -> list[int]:
     return ranks
 
 
-def problems(*graphs: Sequence[Task], known: Collection[str] = ()) -> list[str]:
+def problems(*graphs: Sequence[Task], known: Collection[str] = (), checked: Iterable[Task] = ()) -> list[str]:
     """Return every problem of graphs of tasks.
 
     Ids are unique across the graphs, but a task may require only tasks of its own graph. The graphs behind
@@ -141,6 +141,7 @@ def problems(*graphs: Sequence[Task], known: Collection[str] = ()) -> list[str]:
     Args:
         *graphs: The tasks of each graph.
         known: Further ids that tasks may require.
+        checked: Tasks that have no problems of their own.
     """
     members = ", ".join(TASK_MEMBERS)
     not_tasks = [
@@ -152,7 +153,8 @@ def problems(*graphs: Sequence[Task], known: Collection[str] = ()) -> list[str]:
         return not_tasks
     tasks = [*graphs[0], *chain.from_iterable(_new_tasks(graphs[1:]))]
     tasks += filter(is_task, map(undo_of, tasks))
-    found = [problem for task in tasks for problem in _own_problems(task)]
+    are_checked = {id(task) for task in checked}
+    found = [problem for task in tasks if id(task) not in are_checked for problem in _own_problems(task)]
     if not all(isinstance(id_, str) for task in tasks for id_ in (task.id_, *task.requires)):
         # The graph cannot be examined without ids.
         return found

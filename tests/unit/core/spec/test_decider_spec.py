@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
+from attrs import evolve, frozen
 
-from floto import CODEC, ChildWorkflow, DeciderSpec, SpecError, decide, fold, redrive
+from floto import CODEC, ActivityTask, ChildWorkflow, DeciderSpec, SpecError, decide, fold, redrive
+from floto.core.spec.decider_spec import changed
 from floto.core.spec.fingerprint import fingerprint
 from floto.core.swf.decisions import StartChildWorkflowExecution
 from floto.core.swf.events import WorkflowExecutionFailed
@@ -73,3 +76,29 @@ def test_simulated_run_takes_the_settings_of_its_spec() -> None:
     own = spec(task("a"), execution_timeout=7, child_policy="ABANDON")
     start = fold(simulate(own).main).start
     assert (start.execution_start_to_close_timeout, start.child_policy) == ("7", "ABANDON")
+
+
+def test_changed_spec_checks_new_tasks_and_the_graph_but_not_its_own_tasks_again() -> None:
+    looked: list[str] = []
+
+    @frozen(kw_only=True)
+    class Noting(ActivityTask):
+        def problems(self) -> Iterable[str]:
+            looked.append(self.id_)
+            return ActivityTask.problems(self)
+
+    old, new = (Noting(id_=id_, name="a", version="1") for id_ in ("old", "new"))
+    whole = DeciderSpec(activity_tasks=[old], on_failure=[Noting(id_="clean", name="a", version="1")])
+    assert looked == ["old", "clean"]
+    grown = changed(whole, activity_tasks=(old, new))
+    assert grown == evolve(whole, activity_tasks=[old, new])
+    assert looked[:3] == ["old", "clean", "new"]
+    looked.clear()
+    assert whole.after_failure.activity_tasks == whole.on_failure
+    assert not looked
+    with pytest.raises(SpecError, match="duplicate task id 'clean'"):
+        changed(whole, activity_tasks=(evolve(new, id_="clean"),))
+    with pytest.raises(SpecError, match="requires 'nobody'"):
+        changed(whole, activity_tasks=(old, evolve(new, requires=["nobody"])))
+    with pytest.raises(SpecError, match="domain"):
+        changed(whole, domain="")
