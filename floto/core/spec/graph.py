@@ -153,8 +153,9 @@ def problems(*graphs: Sequence[Task], known: Collection[str] = (), checked: Iter
         return not_tasks
     tasks = [*graphs[0], *chain.from_iterable(_new_tasks(graphs[1:]))]
     tasks += filter(is_task, map(undo_of, tasks))
-    are_checked = {id(task) for task in checked}
-    found = [problem for task in tasks if id(task) not in are_checked for problem in _own_problems(task)]
+    by_id = {task.id_: task for task in checked}
+    unchecked = (task for task in tasks if not (isinstance(task.id_, str) and by_id.get(task.id_) is task))
+    found = [problem for task in unchecked for problem in _own_problems(task)]
     if not all(isinstance(id_, str) for task in tasks for id_ in (task.id_, *task.requires)):
         # The graph cannot be examined without ids.
         return found
