@@ -314,10 +314,7 @@ class SqliteEngine:
 
     def end_polls(self, task_queues: Iterable[TaskQueue]) -> None:
         """End the polls that wait in these task queues, without a task."""
-        for task_queue in task_queues:
-            while (poll := self._wait_queue.take(task_queue)) is not None:
-                poll.finish(None)
-                poll.wake()
+        self._wait_queue.end(task_queues)
 
     def _await(self, poll: Poll, end: float) -> None:
         """Wait for a poll; errors of the functions that it calls are not translated."""

@@ -205,16 +205,19 @@ class WaitQueue:
             poll.fail(error)
             poll.wake()
 
+    def end(self, task_queues: Iterable[TaskQueue]) -> None:
+        """Complete the pending polls of these task queues without a task."""
+        for task_queue in task_queues:
+            while (poll := self.take(task_queue)) is not None:
+                poll.finish(None)
+                poll.wake()
+
     def dismiss(self) -> None:
         """Complete every pending poll without a task, for good."""
         with self._lock:
-            polls = [poll for queue in self._polls.values() for poll in queue]
-            self._polls.clear()
             self._is_dismissed = True
             self._has_polls.set()
-        for poll in polls:
-            poll.finish(None)
-            poll.wake()
+        self.end(self.all_task_queues())
 
     def wait_for_poll(self) -> None:
         """Wait until a poll is pending; return at once after ``dismiss``."""
