@@ -13,6 +13,7 @@ from attrs import frozen
 
 from floto.adapters.sqlite import SqliteService
 from floto.core.engine.engine import Engine
+from floto.core.engine.handover import Decide
 from floto.core.engine.stores.store import Ready
 from floto.core.engine.world import World, simulated_defaults
 from floto.core.errors import ServiceFault
@@ -29,7 +30,6 @@ COMMANDS = frozenset(
     {
         "prepare",
         "start",
-        "poll_decision",
         "respond_decision",
         "claim_activity",
         "complete_activity",
@@ -74,6 +74,15 @@ class Noting:
     def _refuse(self, decision: Decision) -> str | None:
         self.causes.append(self._injector.refuse(decision))
         return self.causes[-1]
+
+    def poll_and_decide(self, task_list: str, now: datetime, decide: Decide) -> Any:
+        """Note a task that is decided at once as one that is polled, and then responded to."""
+        polled = self._world.poll_and_decide(task_list, now, decide)
+        task, decided = polled or (None, None)
+        self.commands.append(Command("poll_decision", (task_list,), now, task))
+        if task is not None and decided is not None:
+            self.commands.append(Command("respond_decision", (task.token, decided.decisions), now, None))
+        return polled
 
     def __getattr__(self, name: str) -> Any:
         method = getattr(self._world, name)

@@ -11,7 +11,9 @@ from attrs import evolve
 from floto.core.engine import commands as c
 from floto.core.engine import faults
 from floto.core.engine.commands import start_command
+from floto.core.engine.embedded import Decided
 from floto.core.engine.engine import Engine, refuse_none
+from floto.core.engine.handover import Decide
 from floto.core.engine.registration.registered_types import Domain, RegisteredType
 from floto.core.engine.registration.type_settings import (
     ActivityDefaults,
@@ -83,6 +85,13 @@ class World:
         """Claim the next decision task; return None if there is none."""
         self.advance(now)
         return self._engine.poll_decision(self.domain, task_list, identity, now)
+
+    def poll_and_decide(
+        self, task_list: str, now: datetime, decide: Decide, identity: str = ""
+    ) -> tuple[PolledDecisionTask, Decided | None] | None:
+        """Claim the next decision task and respond to it at once, see ``Engine.poll_and_decide``."""
+        self.advance(now)
+        return self._engine.poll_and_decide(self.domain, task_list, identity, now, decide)
 
     def respond_decision(
         self, token: str, decisions: Sequence[Decision], now: datetime, execution_context: str | None = None

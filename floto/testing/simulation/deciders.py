@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from datetime import datetime
+from functools import partial
 
 from attrs import define
 
+from floto.core.engine.changed_keys import ChangedKeys
+from floto.core.engine.embedded import Decided
 from floto.core.errors import UnknownResource
 from floto.core.quick_init import maker
+from floto.core.state.state import State
 from floto.core.swf.decisions import Decision, ScheduleActivityTask, StartChildWorkflowExecution
 from floto.core.swf.events import (
     ActivityTaskCancelRequested,
@@ -72,20 +77,30 @@ class Deciders:
 
     def _decide(self, task_list: str) -> None:
         self._clients.may_interfere()
-        task = self._context.world.poll_decision(task_list, self._context.now)
-        if task is None:
+        polled = self._context.world.poll_and_decide(task_list, self._context.now, self._at_once)
+        if polled is None:
             return
+        task, decided = polled
+        if decided is not None:
+            decided.keep()
+        elif any(response.token == task.token for response in self._pending):
+            self._clients.keep_busy(task.execution)
+
+    def _at_once(
+        self, task: PolledDecisionTask, state: State, changed: ChangedKeys, _now: datetime
+    ) -> Decided | None:
+        """Return the response to a task; None if it is lost or late."""
         run, injector = self._runs.of(task.execution), self._context.injector
         self._show(run, task.events[run.shown.written :])
-        self._stop_repeating(run)
         if _is_noticed(task) and injector.occurs("loses_decision"):
-            return
-        response = PendingResponse(run, task.token, self._runs.decisions(run), len(run.shown.events))
+            return None
+        decisions = self._runs.decisions(run, state, changed)
+        response = PendingResponse(run, task.token, decisions, len(run.shown.events))
         if injector.occurs("delays_answer"):
             self._pending.append(response)
-            self._clients.keep_busy(task.execution)
-        else:
-            self._respond(response)
+            return None
+        self._prepare(decisions)
+        return Decided(decisions, partial(self._accepted, response))
 
     def _show(self, run: Run, events: Sequence[Event]) -> None:
         """Show new events to the decider; the fault ``adds_events`` adds one of an unknown type."""
@@ -96,33 +111,39 @@ class Deciders:
             added = first + injector.choices.pick(len(events) - first)
         run.shown.extend(events, added)
 
-    def _stop_repeating(self, run: Run) -> None:
-        """Request cancellation of a run that would continue as new for ever."""
-        if run.is_new and run.number >= _REPEATS and run.is_continued:
-            self._context.world.request_cancel(run.execution.workflow_id, self._context.now)
-        run.is_new = False
-
     def _respond_late(self, response: PendingResponse) -> None:
         self._pending.remove(response)
-        self._respond(response)
-
-    def _respond(self, response: PendingResponse) -> None:
-        for decision in response.decisions:
-            if isinstance(decision, ScheduleActivityTask):
-                self._context.prepare(decision.activity_type)
-            elif isinstance(decision, StartChildWorkflowExecution):
-                self._context.prepare(decision.workflow_type)
+        self._prepare(response.decisions)
         try:
             self._send(response)
         except UnknownResource:
             # The decision task timed out, its run has closed, or another response was accepted before.
             return
+        self._accepted(response)
+
+    def _prepare(self, decisions: Sequence[Decision]) -> None:
+        """Register the types that the decisions need."""
+        for decision in decisions:
+            if isinstance(decision, ScheduleActivityTask):
+                self._context.prepare(decision.activity_type)
+            elif isinstance(decision, StartChildWorkflowExecution):
+                self._context.prepare(decision.workflow_type)
+
+    def _accepted(self, response: PendingResponse) -> None:
         self._take_effect(response)
         if self._context.injector.occurs("delivers_twice"):
             with suppress(UnknownResource):
                 self._send(response)
         if self._context.injector.occurs("loses_response"):
             self._pending.append(response)
+        self._stop_repeating(response.run)
+
+    def _stop_repeating(self, run: Run) -> None:
+        """Request cancellation of a run that would continue as new for ever."""
+        if run.is_new and run.number >= _REPEATS and run.is_continued:
+            with suppress(UnknownResource):
+                self._context.world.request_cancel(run.execution.workflow_id, self._context.now)
+        run.is_new = False
 
     def _send(self, response: PendingResponse) -> None:
         self._context.world.respond_decision(response.token, response.decisions, self._context.now)

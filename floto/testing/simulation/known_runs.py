@@ -11,13 +11,14 @@ from attrs import define, evolve, field, frozen
 
 from floto.core.decide.decide import decisions as decisions_of
 from floto.core.decide.decide import spec_of
-from floto.core.decide.progress import Progress, begin, observe
+from floto.core.decide.progress import Progress, advanced, begin, observe
+from floto.core.engine.changed_keys import ChangedKeys
 from floto.core.errors import SpecError
 from floto.core.payloads import payload
 from floto.core.spec.decider_spec import DeciderSpec
 from floto.core.spec.tasks import Task, TaskCodec, expands
 from floto.core.state.fold import fold
-from floto.core.state.state import EMPTY, Kind, Status
+from floto.core.state.state import EMPTY, Kind, State, Status
 from floto.core.swf.decisions import (
     CancelWorkflowExecution,
     CompleteWorkflowExecution,
@@ -145,13 +146,19 @@ class Runs:
         """Record the attempt that a child belongs to."""
         self._started[run.execution.run_id, initiated_event_id] = key
 
-    def decisions(self, run: Run) -> tuple[Decision, ...]:
-        """Return the next decisions of a run; a run whose spec is unusable fails, as with floto's decider."""
+    def decisions(self, run: Run, state: State, changed: ChangedKeys) -> tuple[Decision, ...]:
+        """Return the next decisions of a run; a run whose spec is unusable fails, as with floto's decider.
+
+        Args:
+            run: The run, with the history that is shown.
+            state: The state after the history that SWF has written.
+            changed: The keys of the items that changed lately in it.
+        """
         try:
             if run.followed == 0:
                 run.spec = self.specs.of(run.execution, run.start)
             if run.spec is not None:
-                return tuple(self._by_spec(run, run.spec))
+                return tuple(self._by_spec(run, run.spec, state, changed))
         except SpecError as error:
             return (FailWorkflowExecution(reason="SpecError", details=str(error)[: payload.LIMIT]),)
         if run.ending is None:
@@ -159,16 +166,19 @@ class Runs:
         run.followed = len(run.shown.events)
         return tuple(self._by_ending(run, run.ending))
 
-    def _by_spec(self, run: Run, spec: DeciderSpec) -> Sequence[Decision]:
+    def _by_spec(self, run: Run, spec: DeciderSpec, state: State, changed: ChangedKeys) -> Sequence[Decision]:
         events = run.shown.events
         if self._decider is not None:
             run.followed = len(events)
             return self._decider(spec, run.shown.history())
+        is_altered = run.shown.is_altered
         if run.progress is None:
-            state = fold(events, evolve(EMPTY, execution=run.execution))
-            run.progress = begin(spec, state, self.specs.codec)
-        else:
+            shown = fold(events, evolve(EMPTY, execution=run.execution)) if is_altered else state
+            run.progress = begin(spec, shown, self.specs.codec)
+        elif is_altered or changed.since > run.followed:
             run.progress = observe(run.progress, events[run.followed :])
+        else:
+            run.progress = advanced(run.progress, state, changed.keys)
         run.followed = len(events)
         return decisions_of(run.progress)
 

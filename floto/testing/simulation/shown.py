@@ -23,6 +23,11 @@ class ShownHistory:
         #: New event ids by old, once events were added.
         self._moved: dict[int, int] = {}
 
+    @property
+    def is_altered(self) -> bool:
+        """True if events were added, so that it is not the history that SWF has written."""
+        return bool(self._moved)
+
     def extend(self, events: Sequence[Event], added: int | None = None) -> None:
         """Show the events that SWF has written since.
 

@@ -181,6 +181,12 @@ class Strict(World):
         self._expect(lambda: respond(token, decisions, now, execution_context), what)
         self.answered.add(token)
 
+    def poll_and_decide(self, task_list: str, now: Any, decide: Any, identity: str = "") -> Any:
+        polled = super().poll_and_decide(task_list, now, decide, identity)
+        if polled is not None and polled[1] is not None:
+            self.answered.add(polled[0].token)
+        return polled
+
     def complete_activity(self, token: str, result: str | None, now: Any) -> None:
         complete = super().complete_activity
         self._expect(lambda: complete(token, result, now), "activity")
