@@ -13,11 +13,11 @@ from botocore.utils import is_valid_endpoint_url, is_valid_ipv6_endpoint_url
 from floto import forks
 from floto.adapters.answers import guard
 from floto.adapters.aws_errors import called
-from floto.adapters.held_polls import HeldPolls
+from floto.adapters.pending_calls import PendingCalls
 from floto.core.engine.registration.regions import DEFAULT_REGION
 from floto.core.errors import ServiceFault
 
-#: Read time-out in seconds; SWF holds a poll for 60 seconds.
+#: Read time-out of polls in seconds; SWF holds a poll for 60 seconds.
 _READ_SECONDS = 70
 #: Maximum connections of a client, which the threads of a worker and a decider share.
 _CONNECTIONS = 50
@@ -60,7 +60,7 @@ class ClientOfProcess:
     def __init__(self, make: Callable[[], Any]) -> None:
         self._make = make
         self._client: Any = make()
-        self._polls = HeldPolls(self._client)
+        self._calls = PendingCalls(self._client)
         forks.let_go_in_children(self)
 
     def after_fork(self) -> None:
@@ -71,14 +71,14 @@ class ClientOfProcess:
     def __getattr__(self, name: str) -> Any:
         if self._client is None:
             self._client = self._make()
-            self._polls = HeldPolls(self._client)
+            self._calls = PendingCalls(self._client)
         return getattr(self._client, name)
 
     def close(self) -> None:
         """Close the connections and end the pending polls."""
         # A forked child that has made no call of its own has no client: its parent's stays open.
         if self._client is not None:
-            self._polls.end()
+            self._calls.end_polls()
             self._client.close()
 
 

@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import signal
+import socket
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
+from floto.adapters import pending_calls
+from floto.core.errors import ServiceError, ServiceUnavailable
+from floto.core.swf.service import Service
 from floto.runtime.connect import connect
 from floto.runtime.retrying import persist
 from floto.runtime.shutdown import StopFlag
@@ -42,3 +49,28 @@ def test_all_callers_succeed_within_seconds_after_an_outage(tmp_path: Path) -> N
     assert len(answered) == CALLERS
     # As long again as it was away, and some for a machine that is busy.
     assert max(answered) - back < (back - away) + 3
+
+
+@pytest.mark.parametrize("call", [Service.latest_execution, Service.poll_for_decision_task])
+def test_only_a_poll_waits_as_long_as_swf_holds_polls_for_a_service_that_never_answers(
+    call: Callable[..., object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pending_calls, "RESPONSE_SECONDS", 0.2)
+    errors: list[ServiceError] = []
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        service = connect(f"http://127.0.0.1:{silent.getsockname()[1]}", "shop")
+        arguments = ("w",) if call is Service.latest_execution else ("list", "me", 60.0)
+
+        def wait() -> None:
+            try:
+                getattr(service, call.__name__)(*arguments)
+            except ServiceError as error:
+                errors.append(error)
+
+        caller = threading.Thread(target=wait, daemon=True)
+        caller.start()
+        caller.join(PATIENCE if call is Service.latest_execution else 2)
+        assert caller.is_alive() is (call is Service.poll_for_decision_task)
+        service.close()
+        caller.join(PATIENCE)
+    assert [type(error) for error in errors] == [ServiceUnavailable]

@@ -91,8 +91,9 @@ def run(  # noqa: PLR0913 - all but the spec are optional and named
         workflow_id: Default: a new id.
         activities: The activities of the worker; default: all that are decorated with ``@floto.activity``.
         concurrency: Maximum number of activities that run at the same time.
-        timeout: Seconds after which this raises ``TimeoutError``, also if the service does not answer;
-            default: no limit. The run stays open; running activities get ten seconds to end.
+        timeout: Seconds after which this raises ``TimeoutError``; default: no limit. The run stays open;
+            running activities get ten seconds to end. If the service does not respond at all, the call that
+            waits for it ends this up to 30 seconds later.
         codec: Reads task kinds and retry strategies of your own in the specs of children and generators.
         payloads: A store for inputs and results that are too long for SWF, or its name: a directory or
             ``s3://bucket/prefix``.

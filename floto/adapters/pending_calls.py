@@ -1,9 +1,12 @@
-"""Pending polls of a boto3 client, which end when the client is closed.
+"""Pending calls of a boto3 client: polls end when the client is closed, and other calls after 30 seconds.
 
 SWF holds a poll for a minute, and boto3 cannot cancel a call. SWF could still dispatch a task to a poll that
 was left behind, and that task would be lost. Therefore the connections of pending polls are recorded here and
 shut down when the client is closed: the service notices that the connection is closed, and the waiting thread
 gets a connection error.
+
+The read time-out of a client has to be longer than a minute, but a service that accepts every other call and
+never answers must not hold it for as long.
 """
 
 from __future__ import annotations
@@ -14,10 +17,12 @@ import threading
 from typing import Any
 
 _HEADER, _POLL = "X-Amz-Target", ".PollFor"
+#: Seconds without a byte of the response to a call that is not a poll, after which it fails.
+RESPONSE_SECONDS = 30.0
 
 
-class HeldPolls:
-    """The connections of one client on which a poll waits for its response."""
+class PendingCalls:
+    """The connections of one client on which a poll waits for its response; other calls have a time-out."""
 
     def __init__(self, client: Any) -> None:
         self._waiting: set[Any] = set()
@@ -28,7 +33,7 @@ class HeldPolls:
         for scheme, pool in classes.items():
             classes[scheme] = self._watched(pool)
 
-    def end(self) -> None:
+    def end_polls(self) -> None:
         """Shut down the connections of the pending polls."""
         with self._lock:
             waiting = tuple(self._waiting)
@@ -38,8 +43,8 @@ class HeldPolls:
                 connection.sock.shutdown(socket.SHUT_RDWR)
 
     def _watched(self, pool: Any) -> Any:
-        """Return a subclass of a connection pool whose connections register their polls here."""
-        polls = self
+        """Return a subclass of a connection pool whose connections have these polls and this time-out."""
+        calls = self
 
         class WatchedConnection(pool.ConnectionCls):  # type: ignore[misc]
             def request(
@@ -47,14 +52,16 @@ class HeldPolls:
             ) -> Any:
                 target = (headers or {}).get(_HEADER, "")
                 if _POLL in (target.decode() if isinstance(target, bytes) else target):
-                    polls.add(self)
+                    calls.add(self)
                 return super().request(method, url, body, headers, **more)
 
             def getresponse(self, *arguments: Any, **more: Any) -> Any:
+                if not calls.is_poll(self):
+                    self.timeout = RESPONSE_SECONDS
                 try:
                     return super().getresponse(*arguments, **more)
                 finally:
-                    polls.discard(self)
+                    calls.discard(self)
 
         return type("Pool", (pool,), {"ConnectionCls": WatchedConnection})
 
@@ -62,6 +69,11 @@ class HeldPolls:
         """Record that a poll is pending on a connection."""
         with self._lock:
             self._waiting.add(connection)
+
+    def is_poll(self, connection: Any) -> bool:
+        """Return True if a poll is pending on a connection."""
+        with self._lock:
+            return connection in self._waiting
 
     def discard(self, connection: Any) -> None:
         """Record that a connection has the response of its poll, if it had one."""
