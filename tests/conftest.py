@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+import pytest
 from hypothesis import Phase, settings
 
 from tests.runs import activities, leaving, service
@@ -14,6 +15,7 @@ __all__ = ["activities", "leaving", "service"]
 settings.register_profile("no-shrink", phases=(Phase.explicit, Phase.generate))
 
 
+@pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
     """Twice as many workers as processors: half of the tests wait, for timers, polls and processes."""
     return 2 * (os.cpu_count() or 1)
