@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
+from queue import SimpleQueue
 
 import pytest
 
@@ -20,7 +22,16 @@ from floto.core.swf.decisions import Decision, ScheduleActivityTask
 from floto.core.swf.service import PolledDecisionTask, ReportsActivities
 from tests.integration.contract.clock import Clock
 from tests.integration.test_deciding_at_once import Rule, pending
-from tests.integration.test_sqlite_helpers import ACTIVITY, SOON, activity, names, start, store_of
+from tests.integration.test_sqlite_helpers import (
+    ACTIVITY,
+    SOON,
+    activity,
+    decision,
+    names,
+    start,
+    store_of,
+    until,
+)
 from tests.property.waiting_polls import HANDED_OVER
 
 #: The task list of the workers.
@@ -64,6 +75,33 @@ def test_report_the_decision_that_it_causes_and_the_next_start_are_one_commit(tm
         assert len(rule.kept) == 2
         # It is a task like any other.
         service.respond_activity_task_completed(following.token, None)
+
+
+@pytest.mark.parametrize("many", [1, 70])
+def test_decision_task_that_was_handed_over_is_redelivered_on_its_task_list(
+    tmp_path: Path, many: int
+) -> None:
+    """With few open tasks and with so many that they are read from the events."""
+
+    def decide(task: PolledDecisionTask) -> Sequence[Decision]:
+        ids = range(many) if task.previous_started_event_id == 0 else ()
+        return [ScheduleActivityTask(activity_type=ACTIVITY, activity_id=str(id)) for id in ids]
+
+    with SqliteService(tmp_path / "db") as service:
+        start(service)
+        first = decision(service)
+        service.respond_decision_task_completed(first.token, decide(first))
+        task = activity(service)
+        found: SimpleQueue[PolledDecisionTask | None] = SimpleQueue()
+        polling = partial(service.poll_for_decision_task, LIST, "d", SOON)
+        threading.Thread(target=lambda: found.put(polling()), daemon=True).start()
+        until(lambda: any(service._host._wait_queue.all_task_queues()))  # noqa: SLF001 - until it waits
+        complete(service, task.token)
+        handed = found.get(timeout=SOON)
+        assert handed is not None
+    with SqliteService(tmp_path / "db") as service:
+        again = decision(service)
+        assert again.token == handed.token
 
 
 @pytest.mark.parametrize(

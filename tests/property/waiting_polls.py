@@ -76,11 +76,14 @@ class Service:
         self.engine.registration.ensure(DOMAIN, simulated_defaults([FLOW, *workflows], activities), BEGINNING)
 
     def start(self) -> None:
+        self.start_undecided()
+        self.drain()
+
+    def start_undecided(self) -> None:
         command = c.StartWorkflowExecution(
             workflow_id=RUN.workflow_id, workflow_type=FLOW, task_list=TaskList("deciders")
         )
         self.engine.start(DOMAIN, command, RUN.run_id, self.now)
-        self.drain()
 
     def take(self, task_queue: TaskQueue, priority: int) -> Poll | None:
         if self.store.open_runs.goes_first(task_queue, priority, self.now) or self._is_due():
@@ -139,8 +142,13 @@ class Service:
         for known in self.store.open_runs:
             run = self.store.load(known.execution.run_id)
             assert run is not None
-            entries = all_entries(run, self.now)
+            events = self.store.history(run.execution.run_id)
+            entries = all_entries(run, events, self.now)
             assert known.tasks.keys() == {each.event_id for each in entries if each.task is not None}
+            lists = {id: getattr(events[id - 1].data, "task_list", None) for id in known.tasks}
+            assert {id: task.task_list for id, task in known.tasks.items()} == {
+                id: "lambda" if each is None else each.name for id, each in lists.items()
+            }
             assert known.dues.keys() == {each.event_id for each in entries if each.due is not None}
 
     def respond(self, number: int) -> None:

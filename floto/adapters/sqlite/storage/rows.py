@@ -27,7 +27,7 @@ from floto.core.engine.deadlines import PendingTimeout
 from floto.core.engine.run import EngineRun
 from floto.core.engine.stores.changes import PollableTask, all_entries
 from floto.core.engine.stores.open_runs import OpenRun
-from floto.core.engine.stores.records import last_scheduled, priority_of
+from floto.core.engine.stores.records import last_scheduled
 from floto.core.engine.tokens import TaskKind
 from floto.core.errors import HistoryError, ServiceError
 from floto.core.quick_init import quick_init
@@ -362,8 +362,10 @@ def derive(run: EngineRun, events: list[Event], work: Mapping[str, list[Any]]) -
     if run.state.last is None:
         return {}, {}
     # Not by the time of the last event: a heartbeat may be later.
-    entries = all_entries(run)
-    tasks = {entry.event_id: _owned(entry.task, events, entry.event_id) for entry in entries if entry.task}
+    entries = all_entries(run, events)
+    tasks = {
+        entry.event_id: _owned(entry.task, events[entry.event_id - 1]) for entry in entries if entry.task
+    }
     for id, lease, redeliveries in work.get("owners", ()):
         if id in tasks:
             tasks[id] = evolve(tasks[id], lease=lease, redeliveries=redeliveries)
@@ -374,10 +376,5 @@ def derive(run: EngineRun, events: list[Event], work: Mapping[str, list[Any]]) -
     return tasks, dues
 
 
-def _owned(task: PollableTask, events: list[Event], id: int) -> PollableTask:
-    scheduled, lease = events[id - 1], CLIENTS if task.started else None
-    if task.kind is TaskKind.DECISION:
-        # A started decision task does not name its task list and priority, with which it may be redelivered.
-        data = scheduled.data
-        task = evolve(task, task_list=data.task_list.name, priority=priority_of(data))
-    return evolve(task, scheduled_at=scheduled.at, lease=lease)
+def _owned(task: PollableTask, scheduled: Event) -> PollableTask:
+    return evolve(task, scheduled_at=scheduled.at, lease=CLIENTS if task.started else None)

@@ -289,7 +289,7 @@ class SqliteStore(ReadStore):
         for (run_id,) in self._db.execute(sql, (to_ms(now),)).fetchall():
             run, known = self.load(run_id), self._open.get(run_id)
             if run is not None and known is not None:
-                dues = {entry.event_id: entry.due for entry in all_entries(run, now) if entry.due}
+                dues = {entry.event_id: entry.due for entry in all_entries(run, (), now) if entry.due}
                 earlier = {id: due for id, due in dues.items() if due.at < known.dues.get(id, due).at}
                 self._note(run_id)
                 self._open.set_dues(run_id, earlier)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from operator import attrgetter
 
@@ -90,7 +90,7 @@ def changes(before: EngineRun, outcome: StepOutcome, now: datetime) -> Changes:
         items = map(old.items.get, keys)
         opened += [opening(item).id for item in items if item is not None and item.is_open]
     if new.decision_tasks is not old.decision_tasks:
-        entries += _decision(new, now)
+        entries += _decision(new, outcome.events, now)
         opened += _decision_ids(old.decision_tasks)
     if len(entries) > 1:
         # In the order of the events: that of the keys differs from process to process.
@@ -103,10 +103,10 @@ def changes(before: EngineRun, outcome: StepOutcome, now: datetime) -> Changes:
     return _new_changes(after, outcome.events, tuple(entries), beats, dropped)
 
 
-def all_entries(run: EngineRun, now: datetime | None = None) -> list[ChangeEntry]:
-    """Return the tasks and deadlines of an open run by the clock, or by its events alone."""
+def all_entries(run: EngineRun, events: Sequence[Event], now: datetime | None = None) -> list[ChangeEntry]:
+    """Return the tasks and deadlines of an open run with these last events, by the clock or by them alone."""
     keys = dict.fromkeys(run.state.opened.values())
-    return [_of_run(run, now), *_decision(run.state, now), *_items(run, keys, now)]
+    return [_of_run(run, now), *_decision(run.state, events, now), *_items(run, keys, now)]
 
 
 def _of_run(run: EngineRun, now: datetime | None) -> ChangeEntry:
@@ -162,16 +162,25 @@ _ITEM_TASKS: Mapping[Kind, Callable[[Item, Event], PollableTask | None]] = {
 }
 
 
-def _decision(state: State, now: datetime | None) -> list[ChangeEntry]:
-    """Return the started decision task, or else the scheduled one; an empty list if there is none."""
+def _decision(state: State, events: Sequence[Event], now: datetime | None) -> list[ChangeEntry]:
+    """Return the started decision task, or else the scheduled one; an empty list if there is none.
+
+    Args:
+        state: The state of the run.
+        events: Its last events. If they include the one that scheduled a started task, the task has its task
+            list and priority, with which it may be redelivered; else the store knows them.
+        now: Time of the clock; None for that of the last event.
+    """
     started, scheduled = state.decision_tasks.started, state.decision_tasks.scheduled
+    started_id = 0
     if started is not None:
-        id = started.data.scheduled_event_id
-        # It has been dispatched, so its task list no longer matters.
-        task = _new_task(TaskKind.DECISION, "", 0, started.at, started.id)
-    elif scheduled is not None:
-        id, at, data = scheduled.id, scheduled.at, scheduled.data
-        task = _new_task(TaskKind.DECISION, data.task_list.name, priority_of(data), at)
-    else:
+        id, started_id = started.data.scheduled_event_id, started.id
+        scheduled = next((event for event in reversed(events) if event.id == id), None)
+        if scheduled is None:
+            task = _new_task(TaskKind.DECISION, "", 0, started.at, started_id)
+            return [_new_entry(id, task, deadlines.of_decision_task(state, now))]
+    if scheduled is None:
         return []
-    return [_new_entry(id, task, deadlines.of_decision_task(state, now))]
+    data = scheduled.data
+    task = _new_task(TaskKind.DECISION, data.task_list.name, priority_of(data), scheduled.at, started_id)
+    return [_new_entry(scheduled.id, task, deadlines.of_decision_task(state, now))]
