@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 import floto
 from floto.core.decide.decide import spec_of
+from floto.core.engine import commands as c
 from floto.core.spec.nested_specs import nested_tasks
 from floto.core.swf import decisions as d
 from floto.core.swf import events as e
@@ -20,7 +21,7 @@ from floto.core.swf.shapes import ActivityType, TaskList
 from floto.runtime.runs.needs import needs
 from floto.testing.strategies import specs
 from tests.property.setup import SETTINGS
-from tests.property.waiting_polls import HANDED_OVER, RUN, Service
+from tests.property.waiting_polls import DOMAIN, HANDED_OVER, RUN, Service
 
 ACT = ActivityType("act", "1")
 SCRIPTS = st.lists(st.integers(0, 999), min_size=5, max_size=40)
@@ -116,6 +117,25 @@ def test_task_of_another_list_waits_for_its_own_workers() -> None:
     service = started(schedule("there", task_list=TaskList("elsewhere")), schedule("here"))
     assert starts(service) == ["first", "there", "here"]
     assert [task.activity_id for task in service.claimed] == ["there", "here"]
+
+
+@pytest.mark.parametrize("hands_over", [True, False])
+def test_decision_task_that_a_refused_decision_causes_causes_no_other(hands_over: bool) -> None:  # noqa: FBT001
+    service = Service(lambda _task: [d.RecordMarker(marker_name="m")], hands_over)
+    service.register([ACT])
+    service.start_undecided()
+    task = service.engine.poll_decision(DOMAIN, "deciders", "d", service.now)
+    assert task is not None
+    refused = (d.CancelTimer(timer_id="none"),)
+    service.engine.respond(c.RespondDecisionTaskCompleted, task.token, service.now, decisions=refused)
+    service.drain()
+    assert types(service, 4) == [
+        "CancelTimerFailed",
+        "DecisionTaskScheduled",
+        "DecisionTaskStarted",
+        "DecisionTaskCompleted",
+        "MarkerRecorded",
+    ]
 
 
 def test_step_is_repeated_without_a_decider_that_fails() -> None:

@@ -157,7 +157,7 @@ class StepContext:
 
     def begin_batch(self) -> None:
         """Schedule no decision task until ``end_batch``."""
-        self._batching = True
+        self._batching, self._woken = True, False
 
     def end_batch(self) -> None:
         """Schedule at most one decision task for all events since ``begin_batch``."""
