@@ -30,8 +30,10 @@ from floto.core.engine.tokens import TaskKind
 from floto.core.spec.nested_specs import nested_tasks
 from floto.core.state.fold import fold
 from floto.core.swf.decisions import (
+    CancelTimer,
     CompleteWorkflowExecution,
     Decision,
+    RecordMarker,
     ScheduleActivityTask,
 )
 from floto.core.swf.pollers import PollKind
@@ -123,6 +125,25 @@ def test_poll_whose_time_is_over_reports_what_was_decided_meanwhile(tmp_path: Pa
             ended.set()
             starting.result()
         assert first.reported == first.kept == ["first"]
+
+
+def test_each_of_two_deciders_that_took_turns_within_a_commit_waits_no_longer_than_it_may(
+    tmp_path: Path,
+) -> None:
+    """The task that a refused decision causes goes to the other decider, in the same step."""
+
+    def decide(task: PolledDecisionTask) -> Sequence[Decision]:
+        is_first = task.previous_started_event_id == 0
+        return [CancelTimer(timer_id="none")] if is_first else [RecordMarker(marker_name="m")]
+
+    with SqliteService(tmp_path / "db") as service:
+        rules = [Rule(decide), Rule(decide)]
+        polls = [pending(service, rule, wait=1) for rule in rules]
+        queue = service._host._wait_queue  # noqa: SLF001 - to wait until both are there
+        until(lambda: sum(map(len, queue._polls.values())) == len(polls))  # noqa: SLF001 - as above
+        start(service)
+        assert [poll.get(timeout=SOON) for poll in polls] == [None, None]
+        assert [len(rule.kept) for rule in rules] == [1, 1]
 
 
 def test_stopped_decider_decides_no_more_and_its_poll_ends(tmp_path: Path) -> None:

@@ -8,7 +8,9 @@ of new runs, and those for the polls of the server.
 from __future__ import annotations
 
 import logging
+from collections import defaultdict
 from datetime import datetime, timedelta
+from itertools import chain
 from typing import Any
 
 from floto.adapters.sqlite.storage.store import SqliteStore
@@ -45,7 +47,7 @@ class Serving:
         self._responses: list[tuple[Poll, Response]] = []
         #: The polls that can be served again: they stay out of the wait queue until the commit, so that the
         #: thread of a poll does not end it while a response of it is not committed.
-        self._idle: dict[TaskQueue, Poll] = {}
+        self._idle: defaultdict[TaskQueue, list[Poll]] = defaultdict(list)
         #: Queues whose next task has waited for long.
         self._late: set[TaskQueue] = set()
 
@@ -64,7 +66,7 @@ class Serving:
         poll = self._next(task_queue)
         if poll is None or (poll.identity is not None and not poll.is_over):
             return poll
-        self._idle[task_queue] = poll
+        self._idle[task_queue].append(poll)
         return None
 
     def give(self, poll: Poll, task: Any, decided: Decided | None) -> None:
@@ -76,12 +78,7 @@ class Serving:
 
     def put_back(self, poll: Poll) -> None:
         """Let a poll that was taken wait again."""
-        if poll.task_queue in self._idle:
-            # Only polls that have not responded are beside others of their queue.
-            del self._taken[poll]
-            self._wait_queue.put_back([poll])
-        else:
-            self._idle[poll.task_queue] = poll
+        self._idle[poll.task_queue].append(poll)
 
     def catch_up(self) -> None:
         """Claim the tasks that kept a step from handing over, so that the next step can."""
@@ -115,7 +112,8 @@ class Serving:
         return self.count < _SERVED_AT_ONCE and not self._store.is_due(self._now)
 
     def _next(self, task_queue: TaskQueue) -> Poll | None:
-        poll = self._idle.pop(task_queue, None) or self._wait_queue.take(task_queue)
+        idle = self._idle[task_queue]
+        poll = idle.pop() if idle else self._wait_queue.take(task_queue)
         if poll is not None:
             self._taken[poll] = None
         return poll
@@ -135,22 +133,23 @@ class Serving:
             elif task is not None:
                 self._served[poll] = task
             else:
-                self._idle[task_queue] = poll
+                self._idle[task_queue].append(poll)
                 return
 
     def _keep(self, poll: Poll, response: Response) -> None:
-        self._idle[poll.task_queue] = poll
+        self._idle[poll.task_queue].append(poll)
         self._responses.append((poll, response))
 
     def _claim_and_respond(self, poll: Poll) -> Any | Response | None:
         """Claim a task, and respond to it at once; if that fails, the poll's thread has to do it."""
         if poll.answering is None:
             return poll.call(self._now)
-        mark = self._store.mark()
+        mark, before = self._store.mark(), self.count
         try:
             return poll.answering.claim(self._now)
         except Exception:
-            if not self._store.undo(mark):
+            # What another poll got in this claim cannot be undone.
+            if self.count > before or not self._store.undo(mark):
                 raise
             return poll.call(self._now)
 
@@ -168,7 +167,7 @@ class Serving:
                     log.exception("a response was committed, but its decider cannot remember it")
                 poll.note_response(response)
         finally:
-            self._wait_queue.put_back(self._idle.values())
+            self._wait_queue.put_back(chain.from_iterable(self._idle.values()))
             for poll, task in self._served.items():
                 poll.finish(task)
                 poll.wake()
