@@ -30,6 +30,8 @@ class Wakeups:
 
     def __init__(self, leases: Leases | None) -> None:
         self._socket: socket.socket | None = None
+        #: Not the socket above, since a thread that waits there sets how long any call of it waits.
+        self._sender: socket.socket | None = None
         self._others: tuple[str, ...] = ()
         self._listed_at = -_LIST_SECONDS
         self._path = None if leases is None else leases.path.with_suffix(_SUFFIX)
@@ -47,7 +49,8 @@ class Wakeups:
         except OSError:
             found.close()
             raise
-        self._socket = found
+        self._socket, self._sender = found, socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._sender.setblocking(False)  # noqa: FBT003 - the standard library's own parameter
 
     @property
     def is_listening(self) -> bool:
@@ -76,14 +79,14 @@ class Wakeups:
 
     def send(self) -> None:
         """Wake the other processes."""
-        if self._socket is None:
+        if self._sender is None:
             return
         if monotonic() - self._listed_at >= _LIST_SECONDS:
             self._others, self._listed_at = self._list(), monotonic()
         for path in self._others:
             with suppress(OSError):
                 # One whose buffer is full will look anyway.
-                self._socket.sendto(b"\0", socket.MSG_DONTWAIT, path)
+                self._sender.sendto(b"\0", path)
 
     def _list(self) -> tuple[str, ...]:
         if self._path is None:
@@ -94,9 +97,10 @@ class Wakeups:
         return ()
 
     def close(self) -> None:
-        """Close the socket and delete its file."""
-        found, self._socket = self._socket, None
-        if found is not None:
-            found.close()
+        """Close the sockets and delete the file."""
+        sockets = self._socket, self._sender
+        self._socket = self._sender = None
+        for each in filter(None, sockets):
+            each.close()
         if self._path is not None:
             self._path.unlink(missing_ok=True)
