@@ -180,6 +180,10 @@ class Writer:
             del call
 
 
+#: Seconds between looks at a job that a leader still executes when its time is over.
+_EXECUTED_SECONDS = 0.02
+
+
 class GroupCommit:
     """Makes one thread after the other the leader, each for one batch: all jobs that are queued by then.
 
@@ -209,7 +213,8 @@ class GroupCommit:
         try:
             self.submit(job)
             while not job.is_done:
-                job.wait(-1 if end is None else max(end - monotonic(), 0))
+                # Without time left, a leader is executing it.
+                job.wait(-1 if end is None else max(end - monotonic(), _EXECUTED_SECONDS))
                 self.lead(job)
                 if not job.is_done and _is_past(end) and self.withdraw(job):
                     job.fail(TimeoutError())

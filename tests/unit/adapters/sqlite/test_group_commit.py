@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -137,3 +138,25 @@ def test_calls_after_the_writer_is_closed_are_made_by_their_own_thread(on: Stage
     on.begin("b")
     assert on.done.get_nowait() == "b"
     assert on.leaders == ["floto-writer", "MainThread"]
+
+
+def test_job_whose_time_is_over_while_a_leader_executes_it_waits_without_processor_time(on: Stage) -> None:
+    job = Write(lambda _now: "late")
+    used: list[float] = []
+
+    def wait() -> None:
+        began = time.thread_time()
+        assert on.commits.wait_for(job, 0.3) == "late"
+        used.append(time.thread_time() - began)
+
+    slow = Write(lambda _now: time.sleep(1))
+    slow.notify = lambda: None
+    waiting = threading.Thread(target=wait)
+    with on.held():
+        on.commits.submit(slow)
+        waiting.start()
+        while len(on.commits._queue) < 2:  # noqa: SLF001 - both are queued by then
+            time.sleep(0.001)
+    waiting.join(PATIENCE)
+    assert used
+    assert used[0] < 0.5
