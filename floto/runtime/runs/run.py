@@ -32,6 +32,7 @@ from floto.core.swf.shapes import WorkflowExecution
 from floto.runtime.connect import IN_MEMORY, closing, payload_store, service_for
 from floto.runtime.deciders.spec_choice import read_spec
 from floto.runtime.retrying import persist, persist_at_start, rereads
+from floto.runtime.runs.ending_children import EndingChildren, children_to_end, wait_for_children
 from floto.runtime.runs.needs import missing_activities, needs
 from floto.runtime.runs.redriving import ALREADY_STARTED, last_complete, start_redriven, with_children
 from floto.runtime.runs.run_follower import RunFollower
@@ -155,22 +156,17 @@ def _opened(service: Service | str | None, domain: str | None) -> Iterator[Servi
 def _run(request: RunRequest, service: Service, deadline: TimeLimit) -> Any:
     stop, wake = deadline.stop, threading.Event()
     with deadline.armed(), logs.context(request.workflow_id):
-        try:
-            _prepare(request, service, stop)
-            execution, is_open = _find_or_start(request, service, stop)
-        except ServiceUnavailable:
-            if not stop.is_set():
-                raise
-            raise deadline.unreached(request.workflow_id) from None
         loops = RunLoops(request, service, wake)
         try:
+            execution, is_open = _begun(request, service, deadline, loops)
             follower = RunFollower(service, execution, stop)
             end = _follow(_Watch(request, follower, stop, wake, loops, starts=is_open))
         except Exception:
             loops.leave()
             raise
         if end is not None:
-            loops.leave(closed=end[0].execution)
+            loops.drop(follower.execution)
+            loops.leave(children_to_end(end[0], service, stop))
         elif deadline.is_over:
             loops.leave()
         else:
@@ -180,12 +176,27 @@ def _run(request: RunRequest, service: Service, deadline: TimeLimit) -> Any:
     return result_of_run(request, *end)
 
 
+def _begun(
+    request: RunRequest, service: Service, deadline: TimeLimit, loops: RunLoops
+) -> tuple[WorkflowExecution, bool]:
+    """Return the run to follow, and True if it is open."""
+    try:
+        _prepare(request, service, deadline.stop)
+        return _find_or_start(request, service, deadline, loops)
+    except ServiceUnavailable:
+        if not deadline.stop.is_set():
+            raise
+        raise deadline.unreached(request.workflow_id) from None
+
+
 def _how_to_resume(workflow_id: str) -> str:
     return f"workflow {workflow_id!r} is still open: call run() with the same workflow_id to resume it"
 
 
-def _find_or_start(request: RunRequest, service: Service, stop: StopFlag) -> tuple[WorkflowExecution, bool]:
-    """Return the run to follow, and True if it is open."""
+def _find_or_start(
+    request: RunRequest, service: Service, deadline: TimeLimit, loops: RunLoops
+) -> tuple[WorkflowExecution, bool]:
+    stop = deadline.stop
     info = persist(stop, service.latest_execution, request.workflow_id)
     is_closed = info is not None and info.close_status == "COMPLETED"
     # No other worker polls the run's task list, so this process must have every activity.
@@ -197,8 +208,12 @@ def _find_or_start(request: RunRequest, service: Service, stop: StopFlag) -> tup
             progress_log.warning(found, request.workflow_id)
         return _start(request, service, stop, info), True
     if info.close_status not in (None, "COMPLETED"):
-        start_again = _redrive if request.redrive else _start_anew
-        return start_again(request, service, stop, info), True
+        if not request.redrive:
+            return _start_anew(request, service, stop, info), True
+        last = fold(persist(stop, service.history, info.execution))
+        # The next run keeps what they complete, and starts them again.
+        wait_for_children(EndingChildren(last, service, stop), loops, deadline)
+        return _redrive(request, service, stop, info), True
     state = check(info, request, service, stop)
     if info.close_status is None and awaits_parts(state):
         return _redrive(request, service, stop, info), True

@@ -6,7 +6,7 @@ import logging
 import math
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from floto.core.engine.embedded import embedded
 from floto.core.errors import PayloadsUnavailable
@@ -46,6 +46,7 @@ class RunLoops:
         self._request, self._wake = request, wake
         self._embedded = embedded(service)
         self._supervisor = Supervisor()
+        self._has_started = False
         self._decider = Decider(
             # By type: a child without a spec, decided by its parent's, would start children for ever.
             specs={WORKFLOW_TYPE: request.spec},
@@ -71,9 +72,11 @@ class RunLoops:
         )
 
     def start(self) -> None:
-        """Start both loops."""
-        self._supervisor.start(self._decider)
-        self._supervisor.start(self._worker)
+        """Start both loops, if they are not started."""
+        if not self._has_started:
+            self._has_started = True
+            self._supervisor.start(self._decider)
+            self._supervisor.start(self._worker)
 
     def check(self) -> None:
         """Raise the first error that ended a loop or kept the decider from deciding, if any."""
@@ -85,17 +88,45 @@ class RunLoops:
         log.warning("interrupted: finishing running activities; interrupt again to stop at once")
         self._wait_ended(math.inf)
 
-    def leave(self, closed: WorkflowExecution | None = None) -> None:
-        """Stop both loops, cancel the activities of a closed run, and wait up to ten seconds."""
+    def drop(self, closed: WorkflowExecution) -> None:
+        """Request cancellation of the activities of a closed run: their results will not be used."""
+        self._worker.drop(closed)
+
+    def leave(self, ending: Callable[[], Sequence[str]] = tuple) -> None:
+        """Stop both loops and wait up to ten seconds.
+
+        Args:
+            ending: Returns the workflow ids of open children that are to end: the loops go on until there are
+                none, within this time.
+        """
+        end = time.monotonic() + _STOP_SECONDS
+        left = self.settle(ending, _STOP_SECONDS)
+        if left:
+            log.warning("not waiting any longer; still open, and to be canceled: %s", ", ".join(left))
         self._supervisor.stop()
-        if closed is not None:
-            self._worker.drop(closed)
-        if self._wait_ended(_QUIET_SECONDS):
+        if self._wait_ended(min(_QUIET_SECONDS, end - time.monotonic())):
             return
-        if busy := self._busy():
+        if (busy := self._busy()) and not left:
             log.warning("waiting for %d %s", busy, "activity" if busy == 1 else "activities")
-        if not self._wait_ended(_STOP_SECONDS - _QUIET_SECONDS) and (busy := self._busy()):
+        if not self._wait_ended(end - time.monotonic()) and (busy := self._busy()):
             log.warning("not waiting any longer; results of %d running activities may be lost", busy)
+
+    def settle(self, ending: Callable[[], Sequence[str]], seconds: float = math.inf) -> Sequence[str]:
+        """Let the loops go on until no child is to end, and return the workflow ids of those that are left.
+
+        Args:
+            ending: Returns the workflow ids of open children that are to end.
+            seconds: Seconds to wait at most; default: no limit.
+        """
+        now = time.monotonic()
+        end, told_at = now + seconds, now + _QUIET_SECONDS
+        while (left := ending()) and time.monotonic() < end:
+            if time.monotonic() >= told_at:
+                told_at = math.inf
+                log.warning("waiting for canceled children to end: %s", ", ".join(left))
+            self._wake.wait(_JOIN_SECONDS)
+            self._wake.clear()
+        return left
 
     def _decided(self, found: Sequence[Decision], error: Exception | None) -> None:
         if isinstance(error, NoSpec):

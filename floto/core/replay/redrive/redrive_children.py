@@ -64,7 +64,7 @@ class StartingChild:
             PayloadError: if its input cannot be read.
             PayloadsNeeded: if values are stored and the codec has no store.
         """
-        execution = _last_run(item, self.progress.state)
+        execution = last_run(item, self.progress.state)
         history = None if execution is None else runs.of(execution)
         if history is not None:
             state = evolve(state_of(history), execution=execution)
@@ -112,7 +112,7 @@ def _plain(text: str | None) -> str | None:
     return text.parts[0] if isinstance(text, StoredText) else text
 
 
-def _last_run(item: Item | None, state: State) -> WorkflowExecution | None:
+def last_run(item: Item | None, state: State) -> WorkflowExecution | None:
     """Return the last run of a child; None if none has started."""
     if item is None:
         return None
