@@ -124,7 +124,7 @@ class RunLoops:
             if time.monotonic() >= told_at:
                 told_at = math.inf
                 log.warning("waiting for canceled children to end: %s", ", ".join(left))
-            self._wake.wait(_JOIN_SECONDS)
+            self._wake.wait(WAKE_SECONDS)
             self._wake.clear()
         return left
 
