@@ -17,7 +17,7 @@ from floto.core.swf.service import Service
 from floto.core.swf.shapes import WorkflowExecution
 from floto.runtime.retrying import persist
 from floto.runtime.runs.run_follower import RunFollower
-from floto.runtime.runs.run_loops import RunLoops
+from floto.runtime.runs.run_loops import RunLoops, few
 from floto.runtime.runs.time_limit import TimeLimit
 from floto.runtime.shutdown import StopFlag
 
@@ -98,7 +98,7 @@ def wait_for_children(children: EndingChildren, loops: RunLoops, deadline: TimeL
         loops.settle(ending)
     if deadline.stop.is_set():
         (loops.leave if deadline.is_over else loops.finish)()
-        msg = f"still open, and to be canceled: {', '.join(children.open_ids())}"
+        msg = f"still open, and to be canceled: {few(children.open_ids())}"
         raise deadline.error(msg)
 
 

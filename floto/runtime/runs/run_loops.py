@@ -21,6 +21,8 @@ from floto.runtime.workers.worker import ActivityWorker
 
 log = logging.getLogger("floto")
 
+#: Most workflow ids in a message.
+_FEW = 5
 #: Seconds of a poll, and between readings of the run's history.
 WAKE_SECONDS = 0.2
 #: Seconds between heartbeats: short enough for every heartbeat time-out, which is at least one second.
@@ -102,7 +104,7 @@ class RunLoops:
         end = time.monotonic() + _STOP_SECONDS
         left = self.settle(ending, _STOP_SECONDS)
         if left:
-            log.warning("not waiting any longer; still open, and to be canceled: %s", ", ".join(left))
+            log.warning("not waiting any longer; still open, and to be canceled: %s", few(left))
         self._supervisor.stop()
         if self._wait_ended(min(_QUIET_SECONDS, end - time.monotonic())):
             return
@@ -123,7 +125,7 @@ class RunLoops:
         while (left := ending()) and time.monotonic() < end:
             if time.monotonic() >= told_at:
                 told_at = math.inf
-                log.warning("waiting for canceled children to end: %s", ", ".join(left))
+                log.warning("waiting for canceled children to end: %s", few(left))
             self._wake.wait(WAKE_SECONDS)
             self._wake.clear()
         return left
@@ -156,3 +158,9 @@ class RunLoops:
 
     def _busy(self) -> int:
         return len(self._worker.running)
+
+
+def few(ids: Sequence[str]) -> str:
+    """Return the first of some workflow ids, and how many more there are, for a message."""
+    more = f" and {len(ids) - _FEW} more" if len(ids) > _FEW else ""
+    return ", ".join(ids[:_FEW]) + more
