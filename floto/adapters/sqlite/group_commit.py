@@ -40,6 +40,9 @@ from attrs import frozen
 
 log = logging.getLogger("floto")
 
+#: Seconds between looks at a job that a leader still executes when its time is over.
+_EXECUTED_SECONDS = 0.02
+
 Call = Callable[[datetime], Any]
 
 
@@ -178,10 +181,6 @@ class Writer:
                 # Without this thread, no call would end any more.
                 log.exception("a call of the writer failed")
             del call
-
-
-#: Seconds between looks at a job that a leader still executes when its time is over.
-_EXECUTED_SECONDS = 0.02
 
 
 class GroupCommit:
