@@ -74,7 +74,7 @@ def create(
             raise
         msg = (
             f"workflow {schedule.id_!r} is open already; change it with 'floto schedule update', or end it "
-            f"with 'floto terminate {schedule.id_}' if 'floto run' has left it open"
+            "with 'floto terminate' if 'floto run' has left it open"
         )
         raise ScheduleError(msg) from None
 

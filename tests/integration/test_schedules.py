@@ -115,7 +115,9 @@ def test_why_of_a_schedule_says_until_when_it_waits_and_whether_it_is_paused(pla
 
 def test_scheduler_and_worker_run_a_schedule_until_it_is_changed(place: Shell) -> None:
     run_id = place("schedule", "create", "schedules.py:fast").stdout.strip()
-    assert "is open already" in place("schedule", "create", "schedules.py:fast", code=2).stderr
+    said = place("schedule", "create", "schedules.py:fast", code=2).stderr
+    assert "is open already" in said
+    assert said.endswith(": floto terminate fast\n")
     with place.loop("scheduler"), place.loop("worker", "--activities", "schedules.py"):
         until(lambda: runs(place)["completed"] >= 2)
         place.here("schedule", "pause", "fast", "--note", "for now")

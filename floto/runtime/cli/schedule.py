@@ -24,6 +24,7 @@ from floto.core.errors import ServiceError, UnknownResource
 from floto.core.fire_times import moment, moment_problems
 from floto.core.payloads import payload
 from floto.core.spec.schedule import SCHEDULE_CODEC
+from floto.core.swf.floto_defaults import DEFAULT_DOMAIN
 from floto.core.swf.pollers import Live, PollKind
 from floto.core.swf.service import ExecutionInfo, Service
 from floto.core.visible import shell_command, visible
@@ -35,7 +36,7 @@ from floto.runtime.cli.options import (
     service_option,
 )
 from floto.runtime.cli.output import one_line, print_rows, readable, say, utc
-from floto.runtime.cli.target import Target, check, naming_domain, target, where_options
+from floto.runtime.cli.target import Target, check, naming_domain, target, terminate_command, where_options
 from floto.runtime.connect import connect_loop, domain_of, live_of, shown_service
 from floto.runtime.loading import load_schedule
 from floto.runtime.retrying import retry_write
@@ -87,12 +88,14 @@ def _service(there: Target) -> Service:
 def create_command(source: str, task_list: str, **where: Any) -> int:
     """Start the schedule of SOURCE, and print its run id."""
     schedule = load_schedule(source)
-    check(where["service"], new=True)
-    with closing(connect_loop(where["service"], where["domain"])) as service:
+    url, domain = where["service"], where["domain"] or DEFAULT_DOMAIN
+    check(url, new=True)
+    with closing(connect_loop(url, domain)) as service:
         try:
             run_id = create(service, schedule, task_list)
         except ScheduleError as error:
-            raise click.UsageError(str(error)) from None
+            msg = f"{error}: {terminate_command(schedule.id_, url, domain)}"
+            raise click.UsageError(msg) from None
     say(visible(f"created schedule {schedule.id_}: {schedule.words}"), err=True)
     say(run_id)
     return DONE
