@@ -154,8 +154,16 @@ def _as_json(info: ExecutionInfo, found: ScheduleView) -> dict[str, Any]:
         "schedule": SCHEDULE_CODEC.unstructure(found.schedule),
         "words": found.schedule.words,
         "next": [utc(at) for at in next_fires(found, datetime.now(UTC))],
-        "memory": found.memory.to_json(),
+        "memory": _memory(info, found),
     }
+
+
+def _memory(info: ExecutionInfo, found: ScheduleView) -> dict[str, Any]:
+    """Return the memory as JSON; a closed schedule does not know which of its runs are open now."""
+    memory: dict[str, Any] = found.memory.to_json()
+    if info.close_status is not None:
+        memory["open_when_closed"] = memory.pop("open")
+    return memory
 
 
 @_command("show", "Show a schedule, its runs and its missed fires")
@@ -178,10 +186,11 @@ def _say_times_and_runs(info: ExecutionInfo, found: ScheduleView) -> None:
     schedule, memory = found.schedule, found.recorded
     state = state_text(found) if info.close_status is None else info.close_status
     say(visible(f"{schedule.id_}: {schedule.words}; overlap {schedule.overlap}; {state}"))
-    for at in next_fires(found, datetime.now(UTC)) if info.close_status is None else ():
+    for at in next_fires(found, datetime.now(UTC)):
         say(f"next     {local_time(schedule, at)}")
+    name, later = ("open", "") if info.close_status is None else ("run", "  open when the schedule closed")
     for launch in memory.open:
-        say(visible(f"open     {local_time(schedule, launch.fire)}  {launch.workflow_id}"))
+        say(visible(f"{name:<8} {local_time(schedule, launch.fire)}  {launch.workflow_id}{later}"))
     for end in reversed(memory.recent):
         message = f": {end.message}" if end.message else ""
         say(visible(f"run      {local_time(schedule, end.fire)}  {end.workflow_id}  {end.status}{message}"))
