@@ -51,6 +51,9 @@ def whole_file_in(directory: int, name: str, mode: int | None = None) -> Iterato
         directory: The descriptor of the directory.
         name: The name of the file in it.
         mode: The permissions of the file; default: as for ``whole_file``.
+
+    Raises:
+        OSError: if the file cannot be written; it names ``name``.
     """
     kept = _mode_of(directory, name)
     if mode is None:
@@ -64,6 +67,10 @@ def whole_file_in(directory: int, name: str, mode: int | None = None) -> Iterato
             file.flush()
             os.fsync(file.fileno())
         os.replace(new, name, src_dir_fd=directory, dst_dir_fd=directory)
+    except OSError as error:
+        if error.filename != new:
+            raise
+        raise OSError(error.errno, error.strerror, name) from error
     finally:
         with suppress(FileNotFoundError):
             os.unlink(new, dir_fd=directory)

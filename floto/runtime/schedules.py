@@ -74,7 +74,7 @@ def create(
             raise
         msg = (
             f"workflow {schedule.id_!r} is open already; change it with 'floto schedule update', or end it "
-            f"with 'floto terminate {schedule.id_}' if 'floto run' has left it open"
+            "with 'floto terminate' if 'floto run' has left it open"
         )
         raise ScheduleError(msg) from None
 
@@ -118,8 +118,8 @@ def changes(old: Schedule, new: Schedule) -> list[Change]:
 
 
 def next_fires(found: ScheduleView, now: datetime, count: int = 3) -> tuple[datetime, ...]:
-    """Return the next fires of a schedule that are not handled; none once its cancellation is requested."""
-    if found.state.cancel_requested is not None:
+    """Return the next fires that are not handled; none once cancellation is requested, or the run closed."""
+    if found.state.cancel_requested is not None or found.state.closed is not None:
         return ()
     return found.schedule.fires(max(found.memory.after, now), count)
 

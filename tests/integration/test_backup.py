@@ -76,6 +76,23 @@ def test_backup_refuses_to_overwrite_without_force(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir() if path.name.startswith(".")) == []
 
 
+@pytest.mark.parametrize(
+    ("name", "problem"),
+    [("nowhere/x.db", "No such file or directory"), ("floto.db/x.db", "Not a directory")],
+)
+def test_backup_that_cannot_be_written_names_its_file_and_the_reason(
+    name: str, problem: str, tmp_path: Path
+) -> None:
+    with SqliteService(tmp_path / "floto.db") as service:
+        start(service)
+    shell = Shell(tmp_path)
+    assert shell.here("backup", name, code=2)[1] == f"floto: cannot write {name}: {problem}\n"
+    (tmp_path / "taken").mkdir()
+    with pytest.raises(ServiceError) as caught:
+        back_up(str(tmp_path / "floto.db"), tmp_path / "taken", replace=True)
+    assert str(caught.value) == f"cannot write {tmp_path / 'taken'}: Is a directory"
+
+
 def test_backup_removes_leftover_log_files_of_the_copy(tmp_path: Path) -> None:
     copy, log_file = tmp_path / "copy", tmp_path / "copy-wal"
     with SqliteService(copy) as old:

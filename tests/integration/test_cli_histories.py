@@ -104,6 +104,18 @@ def test_truncated_file_is_read_up_to_the_last_complete_decision(tmp_path: Path)
     assert "it is cut off in line " in done.stderr
 
 
+def test_truncated_file_still_names_its_run_and_has_its_spec(tmp_path: Path) -> None:
+    failed = simulate(SPEC, {"second": fails(None)}).main
+    save(failed, tmp_path / "whole.json", domain="d", spec=SPEC)
+    (tmp_path / "cut.json").write_text((tmp_path / "whole.json").read_text().removesuffix("\n]\n}\n") + ",")
+    assert failed.execution is not None
+    done = command(tmp_path, "why", "cut.json")
+    assert (done.returncode, failed.execution.workflow_id in done.stdout) == (0, True), done.stderr
+    again = command(tmp_path, "redrive", "cut.json", "--dry-run")
+    assert again.returncode == 0, again.stderr
+    assert "second" in again.stdout
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

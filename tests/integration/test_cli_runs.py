@@ -224,6 +224,18 @@ def test_usage_errors_of_run_commands_print_one_line(shell: Shell) -> None:
     assert not (shell.cwd / "nowhere.db").exists()
 
 
+def test_commands_in_messages_name_the_service_and_the_domain(shell: Shell) -> None:
+    registered(shell)
+    elsewhere = ("--service", "sqlite:///other db.db")
+    shell.here("register", "domain", "given", *elsewhere)
+    said = shell.here("list", *elsewhere, code=2)[1]
+    assert "floto register domain --service 'sqlite:///other db.db' floto" in said
+    said = shell.here("start", "--type", "nothing", "1", *elsewhere, "--domain", "given", code=2)[1]
+    assert "floto register workflow --service 'sqlite:///other db.db' --domain given nothing 1" in said
+    shell.here("register", "domain", *elsewhere, "floto")
+    assert "there is no run" in shell.here("list", *elsewhere)[1]
+
+
 def test_show_prints_open_tasks_and_reasons_for_waiting(shell: Shell) -> None:
     (shell.cwd / "broken").touch()
     shell("start", "--spec", "flow.py:spec", "--workflow-id", "w", "--input", '{"who": "me"}')

@@ -103,6 +103,47 @@ def test_truncated_file_is_read_up_to_the_last_complete_decision(
         assert floto.replay(SPEC, History(read.events, HISTORY.execution)).divergence is None
 
 
+BESIDE = {"domain": "d", "execution": {"workflowId": "w", "runId": "r"}, "spec": json.loads(SPEC.to_json())}
+BEFORE = json.dumps({**BESIDE, "events": ISO})
+BEHIND = json.dumps({"events": ISO, **BESIDE})
+WRAPPED = json.dumps({**BESIDE, "history": {"events": ISO}})
+
+
+@SETTINGS
+@given(text=st.sampled_from([BEFORE, BEHIND, WRAPPED]), share=st.floats(0, 1, exclude_max=True))
+def test_truncated_file_keeps_the_values_beside_its_events_that_are_whole(
+    tmp_path_factory: pytest.TempPathFactory, text: str, share: float
+) -> None:
+    end = int(share * len(text))
+    path = tmp_path_factory.mktemp("cut") / "h.json"
+    path.write_text(text[:end])
+    try:
+        saved = histories.load_saved(path)
+    except HistoryError as error:
+        assert "cut off" in str(error) or "no events" in str(error)
+        return
+    ends = {name: text.index(json.dumps(value)) + len(json.dumps(value)) for name, value in BESIDE.items()}
+    assert {
+        "domain": saved.domain is not None,
+        "execution": saved.history.execution is not None,
+        "spec": saved.spec is not None,
+    } == {name: end >= whole for name, whole in ends.items()}
+    assert saved.spec in (None, SPEC)
+
+
+def test_part_of_a_page_is_not_read_as_an_event(tmp_path: Path) -> None:
+    text = json.dumps({"events": ISO, "eventId": 99, "eventType": "TimerFired", "domain": "d"})
+    (tmp_path / "h").write_text(text[:-1])
+    saved = histories.load_saved(tmp_path / "h")
+    assert saved.history.events == HISTORY.events[: len(saved.history)]
+    assert saved.domain == "d"
+
+
+def test_part_of_an_event_says_nothing_about_the_run(tmp_path: Path) -> None:
+    (tmp_path / "h").write_text(f'{BEFORE[:-2]}, {{"domain": "another", "eventId": 99')
+    assert histories.load_saved(tmp_path / "h").domain == "d"
+
+
 def test_file_truncated_within_a_response_is_read_up_to_the_previous_one(tmp_path: Path) -> None:
     answered = next(place for place, event in enumerate(ISO) if event["eventType"] == "DecisionTaskCompleted")
     (tmp_path / "h").write_text(json.dumps(ISO[: answered + 2])[:-1])

@@ -100,6 +100,22 @@ def test_schedule_that_nobody_decides_for_shows_no_runs_and_names_its_scheduler(
         assert "20" not in shown.partition("cancellation requested")[2]
 
 
+def test_closed_schedule_shows_which_runs_were_open_when_it_closed(place: Shell) -> None:
+    place("schedule", "create", "schedules.py:fast")
+    with place.loop("scheduler"):
+        until(lambda: data(place, "schedule", "show", "fast")["memory"]["open"])
+        assert "\nopen     20" in place.here("schedule", "show", "fast")[0]
+        place.here("terminate", "fast")
+    shown = place.here("schedule", "show", "fast")[0]
+    assert "; TERMINATED\nrun      20" in shown
+    assert "  open when the schedule closed\n" in shown
+    assert "\nopen " not in shown
+    found = data(place, "schedule", "show", "fast")
+    assert (found["status"], found["next"]) == ("TERMINATED", [])
+    assert "open" not in found["memory"]
+    assert found["memory"]["open_when_closed"]
+
+
 def test_why_of_a_schedule_says_until_when_it_waits_and_whether_it_is_paused(place: Shell) -> None:
     place("schedule", "create", "schedules.py:slower")
     with place.loop("scheduler"):
@@ -115,7 +131,9 @@ def test_why_of_a_schedule_says_until_when_it_waits_and_whether_it_is_paused(pla
 
 def test_scheduler_and_worker_run_a_schedule_until_it_is_changed(place: Shell) -> None:
     run_id = place("schedule", "create", "schedules.py:fast").stdout.strip()
-    assert "is open already" in place("schedule", "create", "schedules.py:fast", code=2).stderr
+    said = place("schedule", "create", "schedules.py:fast", code=2).stderr
+    assert "is open already" in said
+    assert said.endswith(": floto terminate fast\n")
     with place.loop("scheduler"), place.loop("worker", "--activities", "schedules.py"):
         until(lambda: runs(place)["completed"] >= 2)
         place.here("schedule", "pause", "fast", "--note", "for now")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -143,6 +145,26 @@ def test_failed_write_keeps_the_old_file_and_no_temporary_file(tmp_path: Path) -
         fail()
     assert target.read_bytes() == b"old"
     assert not list(tmp_path.glob(".floto-*"))
+
+
+@pytest.mark.parametrize("call", ["open", "replace"])
+def test_error_names_the_file_and_not_the_temporary_one(
+    call: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    function = getattr(os, call)
+
+    def fail(path: Any, *others: Any, **settings: Any) -> Any:
+        if not str(path).startswith(".floto-"):
+            return function(path, *others, **settings)
+        raise OSError(errno.EACCES, "Permission denied", path, None, "file" if call == "replace" else None)
+
+    monkeypatch.setattr(os, call, fail)
+    with pytest.raises(PermissionError) as caught:
+        write_file(tmp_path / "file", b"new")
+    assert str(caught.value) == "[Errno 13] Permission denied: 'file'"
+    with pytest.raises(PayloadError, match="Permission denied") as refused:
+        DirectoryStore(tmp_path / "store").put("x")
+    assert ".floto-" not in str(refused.value)
 
 
 def test_replaced_file_of_another_user_does_not_pass_on_its_permissions(

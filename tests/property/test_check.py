@@ -7,11 +7,12 @@ import sys
 from pathlib import Path
 from random import Random
 from string import ascii_letters
+from typing import Any
 
 import pytest
 from hypothesis import Phase, given, settings
 
-from floto import ActivityTask, DeciderSpec, FixedDelay, InstantRetry, Signal, Task
+from floto import ActivityTask, DeciderSpec, FixedDelay, Generator, InstantRetry, Signal, Task
 from floto.testing import (
     NONE,
     RUN_INVARIANTS,
@@ -221,6 +222,22 @@ def test_printed_simulation_has_only_the_needed_arguments() -> None:
     text = found_by(codec=OWN, **DEFECTS["another result each time"]).as_pytest()
     assert 'simulate(SPEC, activities={"z": counting})' in text
     assert "OWN_CODEC" not in text
+
+
+@pytest.mark.parametrize(
+    "limits",
+    [
+        {"min_successful": 2},
+        {"min_successful": 2, "tolerated_failures": 0},
+        {"min_successful": 3, "tolerated_failures": "40 %", "max_in_flight": 1},
+        {"tolerated_failures": 1, "max_in_flight": 2},
+    ],
+    ids=str,
+)
+def test_generators_with_limits_are_sound_without_outcomes(limits: dict[str, Any]) -> None:
+    many = [Generator(id_=id_, name="g", version="1", **limits) for id_ in ("g", "g.1")]
+    last = ActivityTask(id_="z", name="z", version="1", requires=["g", "g.1"])
+    check(DeciderSpec(activity_tasks=[*many, last]), max_examples=40)
 
 
 def test_unknown_activity_name_raises() -> None:

@@ -123,7 +123,7 @@ class _Gathered:
 
     def _add(self, found: Found) -> None:
         self.names = self.names or found.value.keys()
-        if not _is_event(found.value):
+        if found.is_cut or not _is_event(found.value):
             self._note(found)
             return
         self.found += 1

@@ -55,20 +55,22 @@ class Found:
     """An object, where it stands, and how many characters its values take.
 
     Members are called as SWF calls them; ``is_renamed`` says that some are called otherwise in the file.
-    Those that were read piece by piece are None.
+    Those that were read piece by piece are None. ``is_cut`` says that the text ends before the page does; its
+    members are those that were read whole.
     """
 
     value: dict[str, Any]
     place: str
     size: int
     is_renamed: bool
+    is_cut: bool = False
 
 
 def objects(pieces: Iterator[str], where: str) -> Iterator[Found]:
     """Yield every object of a text that is not inside another, but for the events of pages.
 
-    A page follows its events. Raises ``HistoryError`` for what is not JSON, and ``Cut`` where the text ends
-    too early.
+    A page follows its events, also one that the text ends in. Raises ``HistoryError`` for what is not JSON,
+    and ``Cut`` where the text ends too early.
     """
     text = _Text(pieces, where)
     while text.peek():
@@ -102,14 +104,23 @@ def _object(text: _Text, depth: int) -> Iterator[Found]:
         text.count(len(members))
     else:
         members = {}
-        yield from _members(text, depth, members)
+        try:
+            yield from _members(text, depth, members)
+        except Cut:
+            if any(swf_name(name) in _PAGES for name in members):
+                yield _found(members, place, text.decoded - began, is_cut=True)
+            raise
     if len(members) > FIELDS_LIMIT:
         text.fail(f"an object of more than {FIELDS_LIMIT} fields is no event and no page of a history")
+    yield _found(members, place, text.decoded - began)
+
+
+def _found(members: dict[str, Any], place: str, size: int, *, is_cut: bool = False) -> Found:
     value, is_renamed = members, not _NAMES.issuperset(members)
     if is_renamed:
         value = {swf_name(name): item for name, item in members.items()}
         is_renamed = value.keys() != members.keys()
-    yield Found(value, place, text.decoded - began, is_renamed)
+    return Found(value, place, size, is_renamed, is_cut)
 
 
 def _members(text: _Text, depth: int, members: dict[str, Any]) -> Iterator[Found]:
@@ -120,8 +131,9 @@ def _members(text: _Text, depth: int, members: dict[str, Any]) -> Iterator[Found
         text.count(1)
         key = str(text.decode())
         text.take(":")
-        name, members[key] = swf_name(key), None
+        name = swf_name(key)
         if name in _PAGES and text.peek() == _PAGES[name]:
+            members[key] = None
             yield from _value(text, depth + 1)
         else:
             members[key] = text.decode(SPEC_LIMIT if name == "spec" else VALUE_LIMIT)

@@ -24,6 +24,7 @@ from floto.core.errors import ServiceError, UnknownResource
 from floto.core.fire_times import moment, moment_problems
 from floto.core.payloads import payload
 from floto.core.spec.schedule import SCHEDULE_CODEC
+from floto.core.swf.floto_defaults import DEFAULT_DOMAIN
 from floto.core.swf.pollers import Live, PollKind
 from floto.core.swf.service import ExecutionInfo, Service
 from floto.core.visible import shell_command, visible
@@ -35,7 +36,7 @@ from floto.runtime.cli.options import (
     service_option,
 )
 from floto.runtime.cli.output import one_line, print_rows, readable, say, utc
-from floto.runtime.cli.target import Target, check, naming_domain, target, where_options
+from floto.runtime.cli.target import Target, check, naming_domain, target, terminate_command, where_options
 from floto.runtime.connect import connect_loop, domain_of, live_of, shown_service
 from floto.runtime.loading import load_schedule
 from floto.runtime.retrying import retry_write
@@ -87,12 +88,14 @@ def _service(there: Target) -> Service:
 def create_command(source: str, task_list: str, **where: Any) -> int:
     """Start the schedule of SOURCE, and print its run id."""
     schedule = load_schedule(source)
-    check(where["service"], new=True)
-    with closing(connect_loop(where["service"], where["domain"])) as service:
+    url, domain = where["service"], where["domain"] or DEFAULT_DOMAIN
+    check(url, new=True)
+    with closing(connect_loop(url, domain)) as service:
         try:
             run_id = create(service, schedule, task_list)
         except ScheduleError as error:
-            raise click.UsageError(str(error)) from None
+            msg = f"{error}: {terminate_command(schedule.id_, url, domain)}"
+            raise click.UsageError(msg) from None
     say(visible(f"created schedule {schedule.id_}: {schedule.words}"), err=True)
     say(run_id)
     return DONE
@@ -151,8 +154,16 @@ def _as_json(info: ExecutionInfo, found: ScheduleView) -> dict[str, Any]:
         "schedule": SCHEDULE_CODEC.unstructure(found.schedule),
         "words": found.schedule.words,
         "next": [utc(at) for at in next_fires(found, datetime.now(UTC))],
-        "memory": found.memory.to_json(),
+        "memory": _memory(info, found),
     }
+
+
+def _memory(info: ExecutionInfo, found: ScheduleView) -> dict[str, Any]:
+    """Return the memory as JSON; a closed schedule does not know which of its runs are open now."""
+    memory: dict[str, Any] = found.memory.to_json()
+    if info.close_status is not None:
+        memory["open_when_closed"] = memory.pop("open")
+    return memory
 
 
 @_command("show", "Show a schedule, its runs and its missed fires")
@@ -175,10 +186,11 @@ def _say_times_and_runs(info: ExecutionInfo, found: ScheduleView) -> None:
     schedule, memory = found.schedule, found.recorded
     state = state_text(found) if info.close_status is None else info.close_status
     say(visible(f"{schedule.id_}: {schedule.words}; overlap {schedule.overlap}; {state}"))
-    for at in next_fires(found, datetime.now(UTC)) if info.close_status is None else ():
+    for at in next_fires(found, datetime.now(UTC)):
         say(f"next     {local_time(schedule, at)}")
+    name, later = ("open", "") if info.close_status is None else ("run", "  open when the schedule closed")
     for launch in memory.open:
-        say(visible(f"open     {local_time(schedule, launch.fire)}  {launch.workflow_id}"))
+        say(visible(f"{name:<8} {local_time(schedule, launch.fire)}  {launch.workflow_id}{later}"))
     for end in reversed(memory.recent):
         message = f": {end.message}" if end.message else ""
         say(visible(f"run      {local_time(schedule, end.fire)}  {end.workflow_id}  {end.status}{message}"))

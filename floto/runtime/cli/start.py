@@ -20,7 +20,7 @@ from floto.runtime.cli.options import (
     timeout_option,
 )
 from floto.runtime.cli.output import readable, say
-from floto.runtime.cli.target import still_open, target
+from floto.runtime.cli.target import Target, still_open, target, where_options
 from floto.runtime.connect import connect_loop
 from floto.runtime.loading import load_json, load_spec
 from floto.runtime.retrying import retry_read
@@ -65,7 +65,7 @@ def start_command(spec: str | None, kind: tuple[str, str] | None, **options: Any
         try:
             run_id = there.write("start_workflow_execution", **request)["runId"]
         except UnknownResource as fault:
-            raise _explained(fault, request) from fault
+            raise _explained(fault, request, there) from fault
         except ServiceFault as fault:
             if fault.code != ALREADY_STARTED:
                 raise
@@ -112,7 +112,8 @@ def _prepare(url: str, domain: str | None, spec: DeciderSpec) -> None:
         service.close()
 
 
-def _explained(fault: UnknownResource, request: dict[str, Any]) -> click.UsageError:
+def _explained(fault: UnknownResource, request: dict[str, Any], there: Target) -> click.UsageError:
     kind = request["workflowType"]
-    hint = shell_command("floto", "register", "workflow", arguments=[kind["name"], kind["version"]])
+    words = ("floto", "register", "workflow", *where_options(there.url, there.domain))
+    hint = shell_command(*words, arguments=[kind["name"], kind["version"]])
     return click.UsageError(f"{fault}; if the type is missing: {hint}")

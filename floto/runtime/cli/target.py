@@ -31,7 +31,7 @@ SHORT = 8
 BEGINNING = datetime(1970, 1, 2, tzinfo=UTC)
 
 
-def where_options(service: str, domain: str) -> tuple[str, ...]:
+def where_options(service: str, domain: str = DEFAULT_DOMAIN) -> tuple[str, ...]:
     """Return the options that another command needs for the same service and domain."""
     usual = default_service(USUAL_FILE)
     found = () if service == usual else ("--service", service)
@@ -40,8 +40,13 @@ def where_options(service: str, domain: str) -> tuple[str, ...]:
 
 def still_open(workflow_id: str, url: str, domain: str) -> str:
     """Return the usage error of a command that cannot start a run beside an open one."""
-    end = shell_command("floto", "terminate", *where_options(url, domain), arguments=[workflow_id])
+    end = terminate_command(workflow_id, url, domain)
     return f"workflow {workflow_id!r} has an open run; end that one first: {end}"
+
+
+def terminate_command(workflow_id: str, url: str, domain: str) -> str:
+    """Return the command line that terminates the open run of a workflow."""
+    return shell_command("floto", "terminate", *where_options(url, domain), arguments=[workflow_id])
 
 
 @define
@@ -53,7 +58,8 @@ class UnknownDomain(FlotoError):
 
     def __str__(self) -> str:
         """Return the problem and a remedy."""
-        command = shell_command("floto", "register", "domain", arguments=[self.domain])
+        words = ("floto", "register", "domain", *where_options(self.url))
+        command = shell_command(*words, arguments=[self.domain])
         return (
             f"there is no domain {self.domain!r} on {shown_service(self.url)}; "
             f"give another --domain, or register it: {command}"

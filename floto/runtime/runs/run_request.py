@@ -109,8 +109,9 @@ def _check_list(request: RunRequest, state: State) -> None:
     if not is_confined(state.start):
         msg = (
             f"workflow {request.workflow_id!r} is open on task list {name!r}, which other runs may use too; "
-            f"finish it with 'floto decider SPEC --task-list {name}' and 'floto worker' on the task lists of "
-            "the spec, or give another workflow_id"
+            f"finish it with 'floto decider SPEC --task-list {name}' and "
+            "'floto worker' on the task lists of the spec, both for the same service and domain, or give "
+            "another workflow_id"
         )
         raise WrongWorkflow(msg)
 

@@ -163,7 +163,7 @@ class Deciders:
     def _scheduled(self, run: Run, event: Event) -> None:
         task_id = event.data.activity_id
         key = run.key(task_id, run.count(task_id))
-        self._workers.schedule(key, run.execution, event, grows=run.grows(task_id))
+        self._workers.schedule(key, run.execution, event, run.default_tasks(task_id))
 
     def _cancel_requested(self, run: Run, event: Event) -> None:
         self._workers.request_cancel(run.execution, event.data.activity_id)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from floto.core.engine.deadlines import LONGEST_RUN
 from floto.core.errors import FlotoError
 from floto.core.payloads import payload
 from floto.core.spec.activity_timeouts import without_timeouts
-from floto.core.spec.tasks import TaskCodec, is_task
+from floto.core.spec.tasks import Task, TaskCodec, is_task
 from floto.core.swf.events import ActivityTaskScheduled, WorkflowExecutionStarted
 from floto.core.swf.reserved_names import NOT_SERVED
 from floto.core.user_calls import caller
@@ -80,9 +80,23 @@ class Endings:
         self._note(key, ending)
         return ending
 
-    def text(self, ending: Ending, task_id: str, input: str | None = None, *, grows: bool = False) -> str:
-        """Return the result of an attempt as JSON text; raises ``PayloadError``."""
-        value = _usual(task_id, input, grows=grows) if ending.value is USUAL else self._plain(ending.value)
+    def text(
+        self,
+        ending: Ending,
+        task_id: str,
+        input: str | None = None,
+        default_tasks: Sequence[Task] | None = None,
+    ) -> str:
+        """Return the result of an attempt as JSON text; raises ``PayloadError``.
+
+        Args:
+            ending: How the attempt ends.
+            task_id: Id of the task.
+            input: The text of its input.
+            default_tasks: What a generator returns by default; None if the task is not a generator.
+        """
+        value = _usual(task_id, input, default_tasks) if ending.value is USUAL else ending.value
+        value = self._plain(value)
         return payload.dumps(value, f"the result of task {task_id!r}")
 
     def _note(self, key: AttemptKey, ending: Ending | None) -> Ending | None:
@@ -158,13 +172,13 @@ async def _awaited(value: Any) -> Any:
     return await value
 
 
-def _usual(task_id: str, input: str | None, *, grows: bool) -> Any:
-    """Return a default result that names the task; for a generator, the tasks in its input, or none."""
+def _usual(task_id: str, input: str | None, default_tasks: Sequence[Task] | None) -> Any:
+    """Return a default result that names the task; for a generator, tasks: those in its input come first."""
     context = payload.loads(input)
     given = context.get("activity_task") if isinstance(context, dict) else None
-    if isinstance(given, dict) and "tasks" in given:
+    if isinstance(given, dict) and "tasks" in given and (given["tasks"] or not default_tasks):
         return given["tasks"]
-    return [] if grows else {"by": task_id}
+    return {"by": task_id} if default_tasks is None else default_tasks
 
 
 def _message(error: BaseException) -> str:

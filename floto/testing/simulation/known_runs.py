@@ -16,6 +16,7 @@ from floto.core.engine.changed_keys import ChangedKeys
 from floto.core.errors import SpecError
 from floto.core.payloads import payload
 from floto.core.spec.decider_spec import DeciderSpec
+from floto.core.spec.kinds import ActivityTask
 from floto.core.spec.tasks import Task, TaskCodec, expands
 from floto.core.state.fold import fold
 from floto.core.state.state import EMPTY, Kind, State, Status
@@ -31,6 +32,7 @@ from floto.core.swf.history import History
 from floto.core.swf.reserved_names import TASK_CONTROL
 from floto.core.swf.shapes import WorkflowExecution
 from floto.testing.simulation.context import WORKFLOW_ID, SimulationContext
+from floto.testing.simulation.default_tasks import default_tasks
 from floto.testing.simulation.endings import Endings
 from floto.testing.simulation.outcomes import Ending, How
 from floto.testing.simulation.result import AttemptKey
@@ -71,13 +73,19 @@ class Run:
         """True if the run continues another as new."""
         return self.start.continued_execution_run_id is not None
 
-    def grows(self, task_id: str) -> bool:
-        """Return True if the result of a task is more tasks."""
+    def default_tasks(self, task_id: str) -> list[ActivityTask] | None:
+        """Return the tasks that a generator returns by default; None for a task that is not a generator."""
+        task = self._task(task_id)
+        if task is None or not expands(task):
+            return None
+        return default_tasks(task, lambda id_: self._task(id_) is not None)
+
+    def _task(self, task_id: str) -> Task | None:
         plan = None if self.progress is None else self.progress.plan
         if plan is not None and task_id in plan.index:
-            return expands(plan.tasks[plan.index[task_id]])
+            return plan.tasks[plan.index[task_id]]
         tasks: Iterable[Task] = () if self.spec is None else self.spec.all_tasks
-        return any(task.id_ == task_id and expands(task) for task in tasks)
+        return next((task for task in tasks if task.id_ == task_id), None)
 
     def count(self, task_id: str) -> int:
         """Count one more attempt at a task and return its number."""

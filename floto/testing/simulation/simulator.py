@@ -21,6 +21,7 @@ from floto.core.swf.shapes import WorkflowExecution
 from floto.testing.simulation.choices import Choices
 from floto.testing.simulation.context import MOMENT, WORKFLOW, WORKFLOW_ID, Move, SimulationContext, new_move
 from floto.testing.simulation.deciders import Deciders
+from floto.testing.simulation.default_tasks import needed_tasks
 from floto.testing.simulation.endings import ActivitiesError, Endings
 from floto.testing.simulation.external_clients import ExternalClients
 from floto.testing.simulation.fault_injector import FaultInjector
@@ -33,7 +34,7 @@ from floto.testing.simulation.workers import Workers
 _TAKE = "take"
 #: Virtual time that is left before the time-out of an attempt, for the moves until its response.
 _LEEWAY = timedelta(seconds=2)
-#: Default patience in moves, and its increase for each task of the spec.
+#: Default patience in moves, and its increase for each task of the spec, or that a generator must return.
 _PATIENCE, _PATIENCE_PER_TASK = 2_000, 50
 
 
@@ -69,7 +70,7 @@ class Simulator:
         self._clients = ExternalClients(self._context, specs, self._endings)
         self._workers = Workers(self._context, self._endings)
         self._deciders = Deciders(self._context, self._runs, self._workers, self._clients)
-        enough = _PATIENCE + _PATIENCE_PER_TASK * sum(1 for _ in nested_tasks(spec))
+        enough = _PATIENCE + _PATIENCE_PER_TASK * sum(1 + needed_tasks(task) for task in nested_tasks(spec))
         self._patience = enough if patience is None else patience
         self._moved = 0
         self._check_timers(activities or {})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import insort
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 
 from attrs import define
@@ -11,6 +11,7 @@ from attrs import define
 from floto.core.engine.stores.records import priority_of
 from floto.core.errors import UnknownResource
 from floto.core.payloads import payload
+from floto.core.spec.tasks import Task
 from floto.core.swf.events import ActivityTaskScheduled, Event
 from floto.core.swf.limits import REASON_LIMIT
 from floto.core.swf.shapes import WorkflowExecution
@@ -35,8 +36,8 @@ class SimulatedAttempt:
     #: How it ends; None until its function was called.
     ending: Ending | None
     behavior: WorkerBehavior
-    #: True if its result is more tasks.
-    grows: bool
+    #: What a generator returns by default; None if the task is not a generator.
+    default_tasks: Sequence[Task] | None
     token: str = ""
     #: When its worker responds.
     ends_at: datetime = _NEVER
@@ -55,12 +56,18 @@ class Workers:
         self._waiting: list[SimulatedAttempt] = []
         self._claimed: list[SimulatedAttempt] = []
 
-    def schedule(self, key: AttemptKey, execution: WorkflowExecution, event: Event, *, grows: bool) -> None:
+    def schedule(
+        self,
+        key: AttemptKey,
+        execution: WorkflowExecution,
+        event: Event,
+        default_tasks: Sequence[Task] | None,
+    ) -> None:
         """Add a scheduled activity; how this attempt ends is decided here."""
         data: ActivityTaskScheduled = event.data
         ending = self._endings.of_activity(key, data)
         behavior = WorkerBehavior.RESPOND if ending is None else behavior_for(ending, data)
-        attempt = SimulatedAttempt(key, execution, event.id, data, ending, behavior, grows)
+        attempt = SimulatedAttempt(key, execution, event.id, data, ending, behavior, default_tasks)
         if behavior is not WorkerBehavior.NEVER_CLAIM:
             insort(self._waiting, attempt, key=_urgency)
 
@@ -133,7 +140,7 @@ class Workers:
             world.fail_activity(token, reason, details, now)
         else:
             text = self._endings.text(
-                ending, attempt.key.task_id, attempt.scheduled.input, grows=attempt.grows
+                ending, attempt.key.task_id, attempt.scheduled.input, attempt.default_tasks
             )
             world.complete_activity(token, text, now)
 

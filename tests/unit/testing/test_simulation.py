@@ -338,7 +338,7 @@ def test_awaited_signals_are_sent_when_the_run_is_idle() -> None:
 def test_cleanup_after_a_generator_whose_tasks_do_not_fit_gets_its_signals() -> None:
     many = Generator(name="gen", version="v1", id_="g", min_successful=2)
     own = spec(many, on_failure=[Signal(id_="s", signal_name="go"), work("a", "s")])
-    simulation = simulate(own)
+    simulation = simulate(own, {"g": returns([])})
     assert simulation.status == "FAILED"
     assert "ActivityTaskCompleted" in types(simulation)[-6:]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from uuid import uuid4
 
@@ -44,12 +44,16 @@ def back_up(source: str, target: Path, *, replace: bool = False) -> int:
     except FileExistsError as error:
         message = f"{target} exists; choose another name, or replace it with --force"
         raise ServiceError(message) from error
-    except (sqlite3.Error, OSError) as error:
-        known = translated(error, str(target))
-        raise (known or ServiceError(str(error))) from error
+    except OSError as error:
+        # The error itself names the new file, which the caller did not choose.
+        message = f"cannot write {target}: {error.strerror or error}"
+        raise ServiceError(message) from error
+    except sqlite3.Error as error:
+        raise (translated(error, str(target)) or ServiceError(str(error))) from error
     finally:
         for suffix in ("", "-wal", "-shm"):
-            Path(f"{new}{suffix}").unlink(missing_ok=True)
+            with suppress(FileNotFoundError, NotADirectoryError):
+                Path(f"{new}{suffix}").unlink()
 
 
 def _check_free(source: str, target: Path) -> None:
