@@ -160,9 +160,11 @@ def _as_json(info: ExecutionInfo, found: ScheduleView) -> dict[str, Any]:
 
 def _memory(info: ExecutionInfo, found: ScheduleView) -> dict[str, Any]:
     """Return the memory as JSON; a closed schedule does not know which of its runs are open now."""
-    memory: dict[str, Any] = found.memory.to_json()
-    if info.close_status is not None:
-        memory["open_when_closed"] = memory.pop("open")
+    if info.close_status is None:
+        return dict(found.memory.to_json())
+    # What was still to be decided is not.
+    memory: dict[str, Any] = found.recorded.to_json()
+    memory["open_when_closed"] = memory.pop("open")
     return memory
 
 
