@@ -8,12 +8,21 @@ attempt, but is counted: after too many crashes a task times out (``MAX_REDELIVE
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterator
 from math import inf
 from time import monotonic
 
 from floto.adapters.processes.leases import Leases
 from floto.adapters.sqlite.storage.store import SqliteStore
+from floto.core.engine.engine import MAX_REDELIVERIES
 
+log = logging.getLogger("floto")
+
+_LOST = (
+    "workflow %r: %d processes that had %s have crashed; it may be the cause, so it is timed out "
+    "instead of started again"
+)
 #: Seconds between checks for tasks whose owner crashed.
 _RECOVER_SECONDS = 2.0
 
@@ -39,7 +48,18 @@ class Recovery:
         crashed = self._leases.dead(owners)
         for lease in crashed:
             with self._store.transaction():
+                lost = list(self._lost(lease))
                 self._store.redeliver(lease, crashes=1)
+            for workflow_id, name in lost:
+                log.warning(_LOST, workflow_id, MAX_REDELIVERIES + 1, name)
             self._store.drop_owner(lease)
         self._leases.clean(owners - crashed)
         return True
+
+    def _lost(self, lease: str) -> Iterator[tuple[str, str]]:
+        """Yield the workflow id and name of each task of a lease that has had too many crashes with this."""
+        for known, event_id, task in self._store.open_runs().tasks():
+            if task.lease == lease and task.redeliveries >= MAX_REDELIVERIES:
+                run = self._store.load(known.execution.run_id)
+                key = None if run is None else run.state.opened.get(event_id)
+                yield known.execution.workflow_id, "a decision task" if key is None else f"task {key[1]!r}"
