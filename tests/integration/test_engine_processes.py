@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from floto.adapters.sqlite import SqliteService
+from floto.core.engine.stores.backlogs import redelivered
 from floto.core.errors import UnknownResource
 from floto.core.state.fold import fold
 from floto.core.swf.decisions import (
@@ -33,6 +34,7 @@ from tests.integration.test_sqlite_helpers import (
     say,
     schedule,
     start,
+    store_of,
 )
 
 
@@ -163,6 +165,34 @@ def test_task_of_a_killed_process_is_redelivered_at_once_after_restart(tmp_path:
         task = service.poll_for_decision_task("floto", "", 0)
         assert task is not None
         assert task.token == token
+
+
+def test_task_of_a_process_that_closed_the_file_is_listed_as_one_that_waits_again(tmp_path: Path) -> None:
+    with SqliteService(tmp_path / "db") as service:
+        run = start(service)
+        schedule(service, "a")
+        task = activity(service)
+    with SqliteService(tmp_path / "db") as service:
+        (found,) = redelivered(store_of(service).open_runs())
+        assert found == (run.run_id, task.started_event_id - 1, None)
+
+
+def test_task_that_was_running_at_three_crashes_is_named_when_it_is_timed_out(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with SqliteService(tmp_path / "db") as service:
+        run = start(service)
+        schedule(service, "a")
+    for _ in range(3):
+        assert "crashed" not in caplog.text
+        with process(tmp_path / "db", HOLD.format(poll="activity")) as child:
+            assert hear(child)
+            child.kill()
+            child.wait()
+    with SqliteService(tmp_path / "db") as service:
+        assert service.poll_for_activity_task("floto", "", 0) is None
+        assert names(service, run)[-2:] == ["ActivityTaskTimedOut", "DecisionTaskScheduled"]
+    assert "workflow 'wf': 3 processes that had task 'a' have crashed; it may be the cause" in caplog.text
 
 
 def test_redelivered_task_has_the_same_token(tmp_path: Path) -> None:

@@ -213,10 +213,10 @@ def test_why_follows_the_task_of_a_killed_worker_to_another(tmp_path: Path) -> N
     with shell.loop(*DECIDER):
         with shell.loop(*WORKER):
             wait_for_why(shell, "on the worker, times out at ")
-        wait_for_why(shell, "that worker crashed, the task is queued again; no worker polls this task list")
+        wait_for_why(shell, "that worker has ended, the task is queued again; no worker polls this task list")
         with shell.loop(*WORKER[:-1], "the heir"):
             wait_for_why(
-                shell, "on the worker, times out at ", "that worker crashed, the heir has the task now"
+                shell, "on the worker, times out at ", "that worker has ended, the heir has the task now"
             )
 
 

@@ -228,7 +228,7 @@ def _worker(condition: Condition, context: RunContext) -> _Note:
 
 
 def _work(condition: Condition, context: RunContext) -> _Note:
-    """Return the new owner of a task whose worker crashed, if it was redelivered."""
+    """Return the new owner of a task whose worker has ended, if it was redelivered."""
     run = context.state.execution
     again = (
         None if context.live is None or run is None else context.live.again(run.run_id, condition.event_id)
@@ -238,9 +238,9 @@ def _work(condition: Condition, context: RunContext) -> _Note:
     if again.identity is None:
         note = _worker(condition, context)
         return _Note(
-            f"that worker crashed, the task is queued again{note.text and f'; {note.text}'}", note.command
+            f"that worker has ended, the task is queued again{note.text and f'; {note.text}'}", note.command
         )
-    return _Note(f"that worker crashed, {again.identity} has the task now")
+    return _Note(f"that worker has ended, {again.identity} has the task now")
 
 
 def _signal(condition: Condition, context: RunContext) -> _Note:

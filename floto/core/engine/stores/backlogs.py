@@ -39,10 +39,10 @@ def _backlog(key: tuple[str, PollKind, str], since: Sequence[datetime | None]) -
 
 
 def redelivered(runs: OpenRuns) -> list[tuple[str, int, str | None]]:
-    """Return run id, event id and current lease of every task that was redelivered after a crash."""
+    """Return run id, event id and current lease of every task whose former owner has ended."""
     found = [
         (run.execution.run_id, event_id, task.lease)
         for run, event_id, task in runs.tasks()
-        if task.redeliveries
+        if task.redeliveries or (task.started and task.lease is None)
     ]
     return found[:_MOST_REDELIVERIES]
