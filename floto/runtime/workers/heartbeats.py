@@ -28,6 +28,8 @@ log = logging.getLogger("floto")
 _RETRY_SECONDS = 5.0
 #: Heartbeats in one heartbeat time-out, so that one may be lost and one may be late.
 _BEATS_PER_TIMEOUT = 3
+#: Seconds of the shortest heartbeat time-out that SWF permits.
+_LEAST_SECONDS = 1.0
 #: Seconds after the start-to-close time-out until the worker gives an attempt up; the service is first.
 _GRACE_SECONDS = 1.0
 
@@ -186,7 +188,11 @@ class Heartbeats:
 
     def _warn_if_too_rare(self, activity: RunningActivity, interval: float) -> None:
         """Log the likely cause if the service closed a task whose time-outs the worker does not know."""
-        if activity.lost_to_service and activity.timeouts.heartbeat is None and interval < math.inf:
+        if (
+            activity.lost_to_service
+            and activity.timeouts.heartbeat is None
+            and _LEAST_SECONDS <= interval < math.inf
+        ):
             message = (
                 "activity %s: a heartbeat time-out shorter than the %g s between the heartbeats of this "
                 "worker may have closed it; set heartbeat_timeout on the task, or lower "
