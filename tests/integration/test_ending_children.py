@@ -13,7 +13,9 @@ import pytest
 import floto
 from floto import ActivityTask, ChildWorkflow, DeciderSpec
 from floto.adapters.sqlite import SqliteService
+from floto.runtime.cli.run import state_after
 from floto.runtime.runs import run_loops
+from floto.runtime.runs.time_limit import NotStarted
 
 LOAD = ActivityTask(id_="load", name="load", version="1")
 INNER = DeciderSpec(
@@ -137,3 +139,19 @@ def test_failed_run_returns_at_once_if_the_cancellation_of_its_open_child_was_no
             floto.run(spec, service=service, workflow_id="w", listener=terminate)
         assert time.monotonic() - terminated[0] < run_loops._STOP_SECONDS / 2  # noqa: SLF001 - the time it would wait
         assert status(service) is None
+
+
+def test_second_signal_while_a_failed_run_waits_ends_the_wait_and_not_the_outcome(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(run_loops.RunLoops, "leave", interrupted)
+    with SqliteService(tmp_path / "db") as service, pytest.raises(floto.WorkflowFailed):
+        run(service, Work(seconds=0))
+
+
+def test_command_that_times_out_while_it_waits_for_children_says_that_no_run_was_started() -> None:
+    error = NotStarted("timed out; still open, and to be canceled: w:sub")
+    assert state_after(error, "w") == "; still open, and to be canceled: w:sub; no run was started"

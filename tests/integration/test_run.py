@@ -374,3 +374,15 @@ def test_payloads_may_be_the_name_of_a_directory(tmp_path: Path) -> None:
     result = floto.run(spec, service="memory:", activities=found, payloads=str(directory))
     assert result == {"long": value}
     assert any(directory.iterdir())
+
+
+def test_error_of_a_listener_is_raised_although_it_is_one_of_a_service() -> None:
+    error = ServiceUnavailable("the metrics are away")
+
+    def listener(_state: State) -> None:
+        raise error
+
+    timer = floto.DeciderSpec(activity_tasks=[floto.Timer(id_="t", delay_in_seconds=0)])
+    with pytest.raises(ServiceUnavailable) as raised:
+        run(timer, listener=listener)
+    assert raised.value is error

@@ -18,7 +18,7 @@ from floto.core.spec.kinds import ActivityTask
 from floto.core.spec.task_lists import own_list
 from floto.core.state.state import State
 from floto.core.swf.floto_defaults import DEFAULT_DOMAIN
-from floto.core.visible import shell_command
+from floto.core.visible import shell_command, visible
 from floto.runtime.cli.codes import DONE, FAILED, TIMED_OUT
 from floto.runtime.cli.options import (
     activities_option,
@@ -37,7 +37,7 @@ from floto.runtime.runs.live_table import shown
 from floto.runtime.runs.run import run
 from floto.runtime.runs.run_request import Listener, new_workflow_id
 from floto.runtime.runs.run_schedule import run_schedule
-from floto.runtime.runs.time_limit import Unreached
+from floto.runtime.runs.time_limit import NotStarted, Unreached
 from floto.runtime.start_lines import describe_types
 from floto.runtime.workers.activities import DEFAULT
 
@@ -122,7 +122,7 @@ def run_command(  # noqa: PLR0913, PLR0917 - click passes each option as an argu
             _say_how_to_go_on("interrupted", service, name)
             raise
         except TimeoutError as error:
-            _say_how_to_go_on(f"timed out after {timeout:g} s{_state_after(error, name)}", service, name)
+            _say_how_to_go_on(f"timed out after {timeout:g} s{state_after(error, name)}", service, name)
             return TIMED_OUT
         except WorkflowError as error:
             say(f"floto: {error_text(error)}", err=True)
@@ -195,9 +195,12 @@ def _telling(tell: Callable[[str], None], show: Listener) -> Listener:
     return listener
 
 
-def _state_after(error: TimeoutError, workflow_id: str | None) -> str:
+def state_after(error: TimeoutError, workflow_id: str | None) -> str:
+    """Return what follows "timed out" in a message: what is known of the run, or of a schedule (no id)."""
     if isinstance(error, Unreached):
         return ": the service did not respond"
+    if isinstance(error, NotStarted):
+        return f"{visible(str(error).removeprefix('timed out'))}; no run was started"
     return f", and the {'schedule' if workflow_id is None else 'run'} is still open"
 
 

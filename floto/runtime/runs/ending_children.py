@@ -18,7 +18,7 @@ from floto.core.swf.shapes import WorkflowExecution
 from floto.runtime.retrying import persist
 from floto.runtime.runs.run_follower import RunFollower
 from floto.runtime.runs.run_loops import RunLoops, few
-from floto.runtime.runs.time_limit import TimeLimit
+from floto.runtime.runs.time_limit import NotStarted, TimeLimit
 from floto.runtime.shutdown import StopFlag
 
 log = logging.getLogger("floto")
@@ -99,7 +99,7 @@ def wait_for_children(children: EndingChildren, loops: RunLoops, deadline: TimeL
     if deadline.stop.is_set():
         (loops.leave if deadline.is_over else loops.finish)()
         msg = f"still open, and to be canceled: {few(children.open_ids())}"
-        raise deadline.error(msg)
+        raise deadline.error(msg, NotStarted)
 
 
 def _is_open(follower: RunFollower) -> bool:

@@ -166,7 +166,9 @@ def _run(request: RunRequest, service: Service, deadline: TimeLimit) -> Any:
             raise
         if end is not None:
             loops.drop(follower.execution)
-            loops.leave(children_to_end(end[0], service, stop))
+            # A second signal ends the wait, and not the outcome, which is known.
+            with contextlib.suppress(KeyboardInterrupt):
+                loops.leave(children_to_end(end[0], service, stop))
         elif deadline.is_over:
             loops.leave()
         else:
@@ -350,7 +352,10 @@ def _follow(watch: _Watch) -> tuple[State, Event] | None:
         try:
             watch.update()
         except ServiceUnavailable:
-            break  # only when stopped
+            if not watch.stop.is_set():
+                # An error of the listener.
+                raise
+            break
         if is_first and watch.starts:
             # Not earlier: the first state that the listener gets must be without effects of this process.
             watch.loops.start()

@@ -15,6 +15,10 @@ class Unreached(TimeoutError):
     """The service did not respond before the deadline of a run."""
 
 
+class NotStarted(TimeoutError):
+    """The deadline of a run has passed before it was started."""
+
+
 class TimeLimit:
     """The deadline of a run: sets the ``stop`` flag, which ends every wait, at its time or at a signal."""
 
@@ -62,6 +66,6 @@ class TimeLimit:
         )
         return Unreached(msg) if self.is_over else KeyboardInterrupt()
 
-    def error(self, message: str) -> BaseException:
-        """Return the error of a stopped run: ``TimeoutError`` with a message, or ``KeyboardInterrupt``."""
-        return TimeoutError(f"timed out; {message}") if self.is_over else KeyboardInterrupt()
+    def error(self, message: str, kind: type[TimeoutError] = TimeoutError) -> BaseException:
+        """Return the error of a stopped run: one of ``kind`` with a message, or ``KeyboardInterrupt``."""
+        return kind(f"timed out; {message}") if self.is_over else KeyboardInterrupt()
