@@ -99,7 +99,7 @@ def run(  # noqa: PLR0913 - all but the spec are optional and named
         payloads: A store for inputs and results that are too long for SWF, or its name: a directory or
             ``s3://bucket/prefix``.
         listener: Called in the caller's thread with the run's ``State`` after each change; the first call is
-            before this process decides or runs anything.
+            before this process decides or runs anything of it.
         take_over: True to resume an open run of another spec with this one.
         redrive: True to let a new run keep what completed in the last run of ``workflow_id``, if that one
             failed, was canceled or terminated, or timed out (``floto.redrive``).
