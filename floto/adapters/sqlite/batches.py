@@ -263,12 +263,12 @@ class Batches:
 
     def _outcome(self, job: Write, now: datetime, serving: Serving) -> Outcome:
         """Execute a call in the shared transaction; a refused call leaves nothing in it."""
-        mark, before = self._store.mark(), serving.count
+        mark = serving.mark()
         self._add_companion(job)
         try:
             return job.call(now), None
         except ServiceFault as fault:
-            if serving.count > before or not self._store.undo(mark):
+            if not serving.undo(mark):
                 raise
             self._end_companion(job)
             return None, fault

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from itertools import chain
 from typing import Any
 
-from floto.adapters.sqlite.storage.store import SqliteStore
+from floto.adapters.sqlite.storage.store import Mark, SqliteStore
 from floto.adapters.sqlite.wait_queue import Poll, Response, WaitQueue
 from floto.core.engine.embedded import Decided
 from floto.core.engine.stores.records import TaskQueue
@@ -107,6 +107,15 @@ class Serving:
         """The number of tasks that polls got so far."""
         return len(self._served) + len(self._responses)
 
+    def mark(self) -> tuple[Mark, int]:
+        """Return what ``undo`` needs to go back to this point of the transaction."""
+        return self._store.mark(), self.count
+
+    def undo(self, mark: tuple[Mark, int]) -> bool:
+        """Undo what was done since; return False if it cannot be undone, as what a poll got meanwhile."""
+        at, before = mark
+        return self.count == before and self._store.undo(at)
+
     def _may_claim(self) -> bool:
         """Return True if the transaction may claim more tasks: deadlines that became due in it go first."""
         return self.count < _SERVED_AT_ONCE and not self._store.is_due(self._now)
@@ -144,12 +153,11 @@ class Serving:
         """Claim a task, and respond to it at once; if that fails, the poll's thread has to do it."""
         if poll.answering is None:
             return poll.call(self._now)
-        mark, before = self._store.mark(), self.count
+        mark = self.mark()
         try:
             return poll.answering.claim(self._now)
         except Exception:
-            # What another poll got in this claim cannot be undone.
-            if self.count > before or not self._store.undo(mark):
+            if not self.undo(mark):
                 raise
             return poll.call(self._now)
 
