@@ -10,12 +10,9 @@ from collections.abc import Callable, Iterator
 
 from floto.core.errors import ServiceError, UnknownResource
 from floto.core.replay.redrive.redrive_children import last_run
-from floto.core.state.fold import fold
 from floto.core.state.state import Kind, State, Status
 from floto.core.swf.events import WorkflowExecutionCompleted
 from floto.core.swf.service import Service
-from floto.core.swf.shapes import WorkflowExecution
-from floto.runtime.retrying import persist
 from floto.runtime.runs.run_follower import RunFollower
 from floto.runtime.runs.run_loops import RunLoops, few
 from floto.runtime.runs.time_limit import NotStarted, TimeLimit
@@ -38,26 +35,23 @@ class EndingChildren:
 
     def __init__(self, state: State, service: Service, stop: StopFlag) -> None:
         self._service, self._stop = service, stop
-        self._followers = [RunFollower(service, run, stop) for run in self._below(state)]
+        self._followers = list(self._below(state))
 
     def open_ids(self) -> list[str]:
         """Return the workflow ids of those that are still open. Raises ``ServiceUnavailable``."""
         self._followers = [each for each in self._followers if _is_open(each)]
         return [each.execution.workflow_id for each in self._followers]
 
-    def _below(self, state: State) -> Iterator[WorkflowExecution]:
+    def _below(self, state: State) -> Iterator[RunFollower]:
         for key, item in state.items.items():
             run = last_run(item, state) if key[0] is Kind.CHILD else None
             if run is None or item.status is Status.COMPLETED:
                 continue
-            try:
-                child = fold(persist(self._stop, self._service.history, run))
-            except UnknownResource:
-                continue
-            if child.closed is not None:
-                yield from self._below(child)
-            elif child.cancel_requested or (Kind.EXTERNAL_CANCEL, run.workflow_id) in state.items:
-                yield run
+            child = RunFollower(self._service, run, self._stop)
+            if not _is_open(child):
+                yield from self._below(child.state)
+            elif child.state.cancel_requested or (Kind.EXTERNAL_CANCEL, run.workflow_id) in state.items:
+                yield child
 
 
 def children_to_end(state: State, service: Service, stop: StopFlag) -> Callable[[], list[str]]:

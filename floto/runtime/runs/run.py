@@ -212,13 +212,10 @@ def _find_or_start(
     if info.close_status not in (None, "COMPLETED"):
         if not request.redrive:
             return _start_anew(request, service, stop, info), True
-        last = fold(persist(stop, service.history, info.execution))
-        # The next run keeps what they complete, and starts them again.
-        wait_for_children(EndingChildren(last, service, stop), loops, deadline)
-        return _redrive(request, service, stop, info), True
+        return _redrive(request, service, deadline, loops, info), True
     state = check(info, request, service, stop)
     if info.close_status is None and awaits_parts(state):
-        return _redrive(request, service, stop, info), True
+        return _redrive(request, service, deadline, loops, info), True
     return info.execution, info.close_status is None
 
 
@@ -234,13 +231,19 @@ def _start_anew(
     return _start(request, service, stop, last)
 
 
-def _redrive(request: RunRequest, service: Service, stop: StopFlag, last: ExecutionInfo) -> WorkflowExecution:
+def _redrive(
+    request: RunRequest, service: Service, deadline: TimeLimit, loops: RunLoops, last: ExecutionInfo
+) -> WorkflowExecution:
+    stop = deadline.stop
+
     def read(execution: WorkflowExecution) -> History:
         return History(persist(stop, service.history, execution), execution)
 
     history = last_complete(read(last.execution), read)
     state = fold(history)
     check_redriven(request, state)
+    # The new run keeps what they complete.
+    wait_for_children(EndingChildren(state, service, stop), loops, deadline)
     planned = with_children(
         lambda children: plan_redrive(request.spec, history, codec=request.codec, children=children), read
     )
