@@ -25,7 +25,7 @@ from floto.core.spec.codec import Codec
 from floto.core.spec.decider_spec import CODEC, DeciderSpec, as_spec
 from floto.core.swf import wire
 from floto.core.swf.events import DecisionTaskCompleted, Event, OtherEvent
-from floto.core.swf.history import History, PathLike
+from floto.core.swf.history import History, PathLike, collector_paused
 from floto.core.swf.identifiers import shown
 from floto.core.swf.shapes import WorkflowExecution
 from floto.files import write_file
@@ -49,12 +49,13 @@ def load_saved(*paths: str | PathLike, codec: Codec = CODEC) -> Saved:
     if not paths:
         raise HistoryError(None, "name a file that holds a history")
     gathered = _Gathered(codec)
-    for path in map(Path, paths):
-        try:
-            gathered.read(path)
-        except OSError as error:
-            raise HistoryError(None, f"{path}: {error.strerror or error}") from None
-    return gathered.saved(", ".join(map(str, paths)))
+    with collector_paused():
+        for path in map(Path, paths):
+            try:
+                gathered.read(path)
+            except OSError as error:
+                raise HistoryError(None, f"{path}: {error.strerror or error}") from None
+        return gathered.saved(", ".join(map(str, paths)))
 
 
 def save(

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from contextlib import suppress
 from functools import lru_cache
 from typing import Any
 
@@ -46,11 +45,13 @@ def event_from(raw: Mapping[str, Any], *, is_renamed: bool) -> Event:
     ``raw`` has SWF's names; ``is_renamed`` says that its members were called otherwise, as those in its
     attributes are then.
     """
-    # Tried first only where names are SWF's: under other names, ids would be read as if they were left out.
-    if not is_renamed:
-        with suppress(HistoryError):
-            return wire.event_from_swf(raw)
-    return wire.event_from_swf(_event(raw))
+    # Not tried under other names: ids would be read as if they were left out.
+    if is_renamed:
+        return wire.event_from_swf(_event(raw))
+    try:
+        return wire.event_from_swf(raw)
+    except HistoryError:
+        return wire.event_from_swf(_event(raw))
 
 
 def shape_from(cls: type, value: Any) -> Any:

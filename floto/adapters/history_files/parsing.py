@@ -18,6 +18,7 @@ from attrs import frozen
 from floto.adapters.history_files.file_text import Cut
 from floto.adapters.history_files.foreign_forms import swf_name
 from floto.core.errors import HistoryError
+from floto.core.quick_init import maker, quick_init
 from floto.core.strict_json import DECODER
 from floto.core.swf.events import EVENT_TYPES
 from floto.core.swf.identifiers import shown
@@ -45,12 +46,13 @@ _NAMES = {"eventId", "eventTimestamp", "eventType"}.union(
 _SPACE = " \t\r\n"
 _SPACES = re.compile(f"[{_SPACE}]*")
 #: The beginning of an object that holds no page: its first member is one of an event.
-_EVENT = re.compile(r'\{[ \t\r\n]*"(?:[Ee]vent_?[IiTt]|\w+[Aa]ttributes")')
+_EVENT = re.compile(r'[ \t\r\n]*\{[ \t\r\n]*"(?:[Ee]vent_?[IiTt]|\w+[Aa]ttributes")')
 #: What can be left of a value where a text ends too early.
 _HALF = re.compile(r"\s*([-+.eE0-9,]*|t(ru?)?|f(a(ls?)?)?|n(ul?)?|\\?u[0-9a-fA-F]{0,3})\s*")
 
 
-@frozen
+@quick_init
+@frozen(weakref_slot=False)
 class Found:
     """An object, where it stands, and how many characters its values take.
 
@@ -64,6 +66,9 @@ class Found:
     size: int
     is_renamed: bool
     is_cut: bool = False
+
+
+_new_found = maker(Found)
 
 
 def objects(pieces: Iterator[str], where: str) -> Iterator[Found]:
@@ -81,15 +86,22 @@ def objects(pieces: Iterator[str], where: str) -> Iterator[Found]:
 
 
 def _value(text: _Text, depth: int) -> Iterator[Found]:
-    text.count(1)
     if depth > DEPTH_LIMIT:
         text.fail(f"lists in lists, {depth} deep, are no history")
+    if text.is_at_event():
+        yield _event(text)
+        return
+    text.count(1)
     if text.peek() == "{":
-        yield from _object(text, depth)
+        yield from _page(text, depth)
     elif text.skip("["):
         more = not text.skip("]")
         while more:
-            yield from _value(text, depth + 1)
+            # Almost all that a file holds: so read without one iterator in another.
+            if depth < DEPTH_LIMIT and text.is_at_event():
+                yield _event(text)
+            else:
+                yield from _value(text, depth + 1)
             more = text.take(",]") == ","
     elif text.peek():
         text.fail(f"not an event of a history: {text.glimpse()}")
@@ -97,30 +109,33 @@ def _value(text: _Text, depth: int) -> Iterator[Found]:
         text.end()
 
 
-def _object(text: _Text, depth: int) -> Iterator[Found]:
+def _event(text: _Text) -> Found:
     place, began = text.place, text.decoded
-    if text.is_at_event():
-        members = text.decode()
-        text.count(len(members))
-    else:
-        members = {}
-        try:
-            yield from _members(text, depth, members)
-        except Cut:
-            if any(swf_name(name) in _PAGES for name in members):
-                yield _found(members, place, text.decoded - began, is_cut=True)
-            raise
+    members = text.decode()
+    text.count(1 + len(members))
+    return _found(text, members, place, began)
+
+
+def _page(text: _Text, depth: int) -> Iterator[Found]:
+    place, began = text.place, text.decoded
+    members: dict[str, Any] = {}
+    try:
+        yield from _members(text, depth, members)
+    except Cut:
+        if any(swf_name(name) in _PAGES for name in members):
+            yield _found(text, members, place, began, is_cut=True)
+        raise
+    yield _found(text, members, place, began)
+
+
+def _found(text: _Text, members: dict[str, Any], place: str, began: int, *, is_cut: bool = False) -> Found:
     if len(members) > FIELDS_LIMIT:
         text.fail(f"an object of more than {FIELDS_LIMIT} fields is no event and no page of a history")
-    yield _found(members, place, text.decoded - began)
-
-
-def _found(members: dict[str, Any], place: str, size: int, *, is_cut: bool = False) -> Found:
     value, is_renamed = members, not _NAMES.issuperset(members)
     if is_renamed:
         value = {swf_name(name): item for name, item in members.items()}
         is_renamed = value.keys() != members.keys()
-    return Found(value, place, size, is_renamed, is_cut)
+    return _new_found(value, place, text.decoded - began, is_renamed, is_cut)
 
 
 def _members(text: _Text, depth: int, members: dict[str, Any]) -> Iterator[Found]:

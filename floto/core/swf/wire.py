@@ -302,7 +302,7 @@ def moment(value: Any) -> datetime:
             minute, rest = divmod(milliseconds, 60_000)
             return _minute(minute) + _SECONDS[rest // 1000] + _MILLISECONDS[rest % 1000]
         if isinstance(value, datetime):
-            return _milliseconds(value if value.tzinfo is UTC else _utc(value))
+            return _milliseconds(_utc(value))
         if isinstance(value, str):
             return _milliseconds(_utc(datetime.fromisoformat(value)))
     except (ValueError, OverflowError):
@@ -312,6 +312,8 @@ def moment(value: Any) -> datetime:
 
 
 def _utc(at: datetime) -> datetime:
+    if at.tzinfo is UTC:
+        return at
     return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
 
 
