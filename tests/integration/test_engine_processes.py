@@ -35,6 +35,7 @@ from tests.integration.test_sqlite_helpers import (
     schedule,
     start,
     store_of,
+    until,
 )
 
 
@@ -192,7 +193,44 @@ def test_task_that_was_running_at_three_crashes_is_named_when_it_is_timed_out(
     with SqliteService(tmp_path / "db") as service:
         assert service.poll_for_activity_task("floto", "", 0) is None
         assert names(service, run)[-2:] == ["ActivityTaskTimedOut", "DecisionTaskScheduled"]
-    assert "workflow 'wf': 3 processes that had task 'a' have crashed; it may be the cause" in caplog.text
+    assert "workflow 'wf': 3 or more processes that had task 'a' have crashed; it may be" in caplog.text
+    assert "so it is timed out instead of started again" in caplog.text
+
+
+HOLD_ALL = """
+tasks = [activity(service) for _ in range({count})]
+say(*(task.activity_id for task in tasks))
+hear()
+"""
+
+
+def test_of_tasks_that_were_running_at_three_crashes_each_is_started_alone(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with SqliteService(tmp_path / "db") as service:
+        run = start(service)
+        schedule(service, "a", "b", "c")
+    for _ in range(3):
+        assert "crashed" not in caplog.text
+        with process(tmp_path / "db", HOLD_ALL.format(count=3)) as child:
+            assert hear(child)
+            child.kill()
+            child.wait()
+    with SqliteService(tmp_path / "db") as service, ThreadPoolExecutor() as threads:
+        first = activity(service)
+        assert caplog.text.count("so it is started again when no other such task runs in the process") == 3
+        waiting = threads.submit(service.poll_for_activity_task, "floto", "", SOON)
+        with process(tmp_path / "db", HOLD_ALL.format(count=1)) as child:
+            culprit = hear(child)
+            child.kill()
+            child.wait()
+        until(lambda: "ActivityTaskTimedOut" in names(service, run))
+        assert not waiting.done()
+        service.respond_activity_task_completed(first.token, None)
+        last = waiting.result()
+        assert last is not None
+        assert sorted([first.activity_id, culprit, last.activity_id]) == ["a", "b", "c"]
+        assert names(service, run).count("ActivityTaskTimedOut") == 1
 
 
 def test_redelivered_task_has_the_same_token(tmp_path: Path) -> None:

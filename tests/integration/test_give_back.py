@@ -17,7 +17,7 @@ from floto.adapters.local import LocalClient
 from floto.adapters.sqlite import SqliteService
 from floto.adapters.sqlite.operations import SqliteOperations
 from floto.adapters.sqlite.sqlite_engine import SqliteEngine
-from floto.core.engine.engine import MAX_REDELIVERIES
+from floto.core.engine.crashes import MAX_REDELIVERIES
 from tests.integration.test_server import client, register, send_poll, serving, start
 from tests.integration.test_sqlite_helpers import start as start_run
 

@@ -3,26 +3,24 @@
 A task names the lease of the process that claimed it (``processes.leases``). With a batch, at most every 2
 seconds, each process checks the leases that own tasks. A free one belongs to a process that has ended without
 closing the file: its tasks can be claimed again, with the same tokens. That adds no event and costs no
-attempt, but is counted: after too many crashes a task times out (``MAX_REDELIVERIES`` of the engine).
+attempt, but is counted: a task may be the cause of the crashes, and time out (``crashes.py`` of the engine).
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
 from math import inf
 from time import monotonic
 
 from floto.adapters.processes.leases import Leases
 from floto.adapters.sqlite.storage.store import SqliteStore
-from floto.core.engine.engine import MAX_REDELIVERIES
+from floto.core.engine.crashes import MAX_REDELIVERIES, after_crash, is_lost
 
 log = logging.getLogger("floto")
 
-_LOST = (
-    "workflow %r: %d processes that had %s have crashed; it may be the cause, so it is timed out "
-    "instead of started again"
-)
+_SUSPECTED = "workflow %r: %d or more processes that had %s have crashed; it may be the cause, so it is %s"
+_TIMED_OUT = "timed out instead of started again"
+_ALONE = "started again when no other such task runs in the process"
 #: Seconds between checks for tasks whose owner crashed.
 _RECOVER_SECONDS = 2.0
 
@@ -48,18 +46,18 @@ class Recovery:
         crashed = self._leases.dead(owners)
         for lease in crashed:
             with self._store.transaction():
-                lost = list(self._lost(lease))
-                self._store.redeliver(lease, crashes=1)
-            for workflow_id, name in lost:
-                log.warning(_LOST, workflow_id, MAX_REDELIVERIES + 1, name)
+                tasks = after_crash(self._store.owned(lease))
+                self._store.redeliver(tasks)
+            for (run_id, event_id), redeliveries in tasks.items():
+                if redeliveries > MAX_REDELIVERIES:
+                    self._warn(run_id, event_id, _TIMED_OUT if is_lost(redeliveries) else _ALONE)
             self._store.drop_owner(lease)
         self._leases.clean(owners - crashed)
         return True
 
-    def _lost(self, lease: str) -> Iterator[tuple[str, str]]:
-        """Yield the workflow id and name of each task of a lease that has had too many crashes with this."""
-        for known, event_id, task in self._store.open_runs().tasks():
-            if task.lease == lease and task.redeliveries >= MAX_REDELIVERIES:
-                run = self._store.load(known.execution.run_id)
-                key = None if run is None else run.state.opened.get(event_id)
-                yield known.execution.workflow_id, "a decision task" if key is None else f"task {key[1]!r}"
+    def _warn(self, run_id: str, event_id: int, verdict: str) -> None:
+        run = self._store.load(run_id)
+        if run is not None:
+            key = run.state.opened.get(event_id)
+            name = "a decision task" if key is None else f"task {key[1]!r}"
+            log.warning(_SUSPECTED, run.execution.workflow_id, MAX_REDELIVERIES + 1, name, verdict)

@@ -53,7 +53,8 @@ class SqliteService:
     """A ``floto.core.swf.service.Service`` on a file that any number of threads and processes may share.
 
     Deadlines fire with the next call or pending poll of any process. Tasks that a process owned when it
-    crashed are redelivered unchanged, at no cost to the run, at most twice; after that they time out.
+    crashed are redelivered unchanged, at no cost to the run; one that may be the cause of three crashes
+    times out.
 
     Args:
         path: The file, which is created if it is missing; ``":memory:"`` for none.

@@ -214,7 +214,7 @@ class Fire:
 
 @frozen(kw_only=True)
 class TimeOutLostTask:
-    """Time out a task whose owners crashed more than ``MAX_REDELIVERIES`` times."""
+    """Time out a task whose owners have crashed again and again, perhaps because of it (``crashes.py``)."""
 
     scheduled_event_id: int
 

@@ -17,6 +17,7 @@ from floto.core.engine import commands as c
 from floto.core.engine import faults
 from floto.core.engine.addresses import run_ids, runs_at
 from floto.core.engine.command_checks import check_command
+from floto.core.engine.crashes import is_lost
 from floto.core.engine.embedded import Decided
 from floto.core.engine.handover import Decide, Handover, RunTasks, WaitingPolls
 from floto.core.engine.polled_tasks import (
@@ -47,9 +48,6 @@ T = TypeVar("T")
 
 _new_tasks = maker(RunTasks)
 _start_decision, _start_activity = maker(c.StartDecisionTask), maker(c.StartActivityTask)
-
-#: Most redeliveries of a task whose owners crashed; after that it is timed out.
-MAX_REDELIVERIES = 2
 
 
 def refuse_none(_decision: Decision) -> str | None:
@@ -341,7 +339,7 @@ class Engine:
         run = self._store.load(ready.run_id)
         if run is None:
             return None
-        if ready.started and ready.redeliveries > MAX_REDELIVERIES:
+        if ready.started and is_lost(ready.redeliveries):
             self._apply(run, c.TimeOutLostTask(scheduled_event_id=ready.event_id), now)
             return None
         if ready.started:

@@ -10,8 +10,7 @@ from __future__ import annotations
 import logging
 import sqlite3
 import sys
-from collections import defaultdict
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from math import inf
@@ -238,11 +237,11 @@ class SqliteStore(ReadStore):
 
     def reclaim(self, ready: Ready, kind: TaskKind) -> None:
         """Make this process the owner of a redelivered task."""
-        self._own(ready.run_id, (ready.event_id,), self._leases[kind])
+        self._own(ready.run_id, ready.event_id, self._leases[kind], ready.redeliveries)
 
-    def _own(self, run_id: str, event_ids: Collection[int], lease: str | None, crashes: int = 0) -> None:
+    def _own(self, run_id: str, event_id: int, lease: str | None, redeliveries: int) -> None:
         self._note(run_id)
-        self._open.own(run_id, event_ids, lease, crashes)
+        self._open.own(run_id, event_id, lease, redeliveries)
 
     def _note(self, run_id: str) -> None:
         """Note a run whose tasks or deadlines change without a step: to undo it, and to write it."""
@@ -310,14 +309,17 @@ class SqliteStore(ReadStore):
         """Return the leases of other processes that own tasks, or have owned some."""
         return frozenset(self._others)
 
-    def redeliver(self, lease: str, crashes: int = 0) -> None:
-        """Redeliver the tasks of a lease with the same tokens; add ``crashes`` to their redelivery count."""
-        owned = defaultdict(list)
-        for run, event_id, task in self._open.tasks():
-            if task.lease == lease:
-                owned[run.execution.run_id].append(event_id)
-        for run_id, event_ids in owned.items():
-            self._own(run_id, event_ids, None, crashes)
+    def owned(self, lease: str) -> dict[tuple[str, int], int]:
+        """Return the redeliveries of each task of a lease, by run and the event that scheduled it."""
+        tasks = self._open.tasks()
+        return {
+            (run.execution.run_id, id): task.redeliveries for run, id, task in tasks if task.lease == lease
+        }
+
+    def redeliver(self, redeliveries: Mapping[tuple[str, int], int]) -> None:
+        """Redeliver tasks with the same tokens, and set their redeliveries; see ``owned``."""
+        for (run_id, event_id), count in redeliveries.items():
+            self._own(run_id, event_id, None, count)
 
     def drop_owner(self, lease: str) -> None:
         """Remove a lease from ``owners``: its process has ended, and its tasks are redelivered."""
@@ -328,7 +330,7 @@ class SqliteStore(ReadStore):
         run = self._open.get(token.run_id)
         task = None if run is None else run.tasks.get(token.scheduled_event_id)
         if task is not None and task.started == token.started_event_id and task.lease is not None:
-            self._own(token.run_id, (token.scheduled_event_id,), None)
+            self._own(token.run_id, token.scheduled_event_id, None, task.redeliveries)
 
     def set_aside(self, run_id: str) -> bool:
         """Hide the tasks of a run from polls until the file is opened again; return False if they are."""

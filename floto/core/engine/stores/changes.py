@@ -35,7 +35,7 @@ class PollableTask:
     started: int = 0
     #: Lease of the process that owns it; None if it can be claimed.
     lease: str | None = None
-    #: Number of owners that crashed.
+    #: Number of owners that crashed, and what follows from them (``crashes.py``).
     redeliveries: int = 0
 
 

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import heapq
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from types import MappingProxyType
 
 from attrs import evolve, frozen
 
+from floto.core.engine.crashes import is_suspect
 from floto.core.engine.deadlines import PendingTimeout
 from floto.core.engine.run import EngineRun
 from floto.core.engine.stores.changes import ChangeEntry, Changes, PollableTask
@@ -73,6 +74,8 @@ class OpenRuns:
         self.offered: set[TaskQueue] = set()
         #: Runs whose tasks are hidden from polls, because they cannot be read.
         self.hidden: set[str] = set()
+        #: The suspect (``crashes.py``) that was claimed last: its run, its event and its owner.
+        self._suspect: tuple[str, int, str | None] | None = None
         self.clear()
 
     def clear(self) -> None:
@@ -82,6 +85,8 @@ class OpenRuns:
         self._children: defaultdict[str, dict[str, None]] = defaultdict(dict)
         self._counts: Counter[str] = Counter()
         self._queues: defaultdict[TaskQueue, list[tuple[int, datetime, int, int, str]]] = defaultdict(list)
+        #: Suspects that wait until the one that was claimed has ended.
+        self._held: dict[tuple[str, int], None] = {}
         self._deadlines: list[tuple[datetime, int, int, int, str]] = []
         #: Entries that were added to the heaps, and their number at which most may be out of date.
         self._added, self._most_added = 0, _OUT_OF_DATE
@@ -159,6 +164,8 @@ class OpenRuns:
             task = run.tasks.get(event_id)
             if task is not None and task.lease is None:
                 self._queue(run, event_id, task)
+        if self._held:
+            self._release()
         for event_id in new_dues:
             due = run.dues.get(event_id)
             if due is not None:
@@ -196,6 +203,8 @@ class OpenRuns:
             siblings.pop(run_id, None)
             if not siblings:
                 del self._children[run.parent]
+        if self._held:
+            self._release()
 
     def restore(self, run_id: str, before: OpenRun | None) -> None:
         """Undo a change: put back the run before it, or remove the run if there was none."""
@@ -214,7 +223,9 @@ class OpenRuns:
             *_, event_id, run_id = queue[0]
             task = self._claimable(run_id, event_id)
             if task is not None:
-                return _new_ready(run_id, event_id, task.started, task.redeliveries)
+                if not (is_suspect(task.redeliveries) and self._has_suspect()):
+                    return _new_ready(run_id, event_id, task.started, task.redeliveries)
+                self._held[run_id, event_id] = None
             heapq.heappop(queue)
         return None
 
@@ -253,21 +264,38 @@ class OpenRuns:
             for run, _, task in self.tasks()
         )
 
-    def own(self, run_id: str, event_ids: Collection[int], lease: str | None, crashes: int) -> None:
-        """Give tasks of a run to a lease, or to none so that they can be claimed.
+    def own(self, run_id: str, event_id: int, lease: str | None, redeliveries: int) -> None:
+        """Give a task to a lease, or to none so that it can be claimed.
 
         Args:
             run_id: The run.
-            event_ids: The events that scheduled the tasks.
+            event_id: The event that scheduled the task.
             lease: The new owner.
-            crashes: Number to add to the redeliveries of these tasks.
+            redeliveries: Those of the task from now on.
         """
         run = self._runs[run_id]
-        moved = {
-            id: evolve(run.tasks[id], lease=lease, redeliveries=run.tasks[id].redeliveries + crashes)
-            for id in event_ids
-        }
-        self._put(evolve(run, tasks={**run.tasks, **moved}), moved, ())
+        task = evolve(run.tasks[event_id], lease=lease, redeliveries=redeliveries)
+        if lease is not None and is_suspect(redeliveries):
+            self._suspect = (run_id, event_id, lease)
+        self._put(evolve(run, tasks={**run.tasks, event_id: task}), (event_id,), ())
+
+    def _has_suspect(self) -> bool:
+        """Return True if this process has a suspect that has not ended."""
+        if self._suspect is None:
+            return False
+        run_id, event_id, lease = self._suspect
+        task = self._runs[run_id].tasks.get(event_id) if run_id in self._runs else None
+        return task is not None and task.lease == lease
+
+    def _release(self) -> None:
+        """Queue the suspects that waited, if they may run now."""
+        if self._has_suspect():
+            return
+        held, self._held = self._held, {}
+        for run_id, event_id in held:
+            task = self._claimable(run_id, event_id)
+            if task is not None:
+                self._queue(self._runs[run_id], event_id, task)
 
     def deadlines(self) -> list[Deadline]:
         """Return the deadlines of all runs, the earliest first."""

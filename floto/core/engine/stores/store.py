@@ -26,7 +26,7 @@ class Ready:
     run_id: str
     event_id: int
     started: int = 0
-    #: Number of owners that crashed.
+    #: Number of owners that crashed, and what follows from them (``crashes.py``).
     redeliveries: int = 0
 
 
