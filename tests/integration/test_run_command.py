@@ -144,6 +144,17 @@ def running(shell: Shell, *arguments: str, terminal: bool = False) -> Iterator[t
             os.close(ours)
 
 
+def test_commands_about_a_killed_run_name_the_one_that_resumes_it(held: Shell) -> None:
+    with running(held, *RUN) as (process, _):
+        wait_for((held.cwd / "begun").exists)
+        process.kill()
+        process.wait()
+    said = held.here("why", "w")[0]
+    assert "no worker polls this task list\n    floto run --activities FILE.py --workflow-id w SPEC\n" in said
+    problem = "nobody polls task list 'floto.run.w' for activities: floto why w\n"
+    assert problem in "".join(held.here("status"))
+
+
 def test_resumed_run_prints_the_tasks_completed_before(held: Shell) -> None:
     with running(held, *RUN) as (process, _):
         wait_for((held.cwd / "begun").exists)

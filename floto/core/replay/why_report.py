@@ -15,7 +15,7 @@ from floto.core.errors import HistoryError, PayloadError, PayloadsNeeded, SpecEr
 from floto.core.replay.explain import Explained, Explanation
 from floto.core.replay.task_status import FAILURES, TaskStatus
 from floto.core.replay.why_waiting import OF_TASKS, Cause, Condition, due
-from floto.core.spec.task_lists import own_list
+from floto.core.spec.task_lists import owner_of
 from floto.core.state.state import DecisionTasks, State
 from floto.core.swf.pollers import Live, Poller, PollKind
 from floto.core.swf.reserved_names import RESERVED_PREFIX
@@ -208,7 +208,8 @@ def _sentences(conditions: Iterable[Condition]) -> Iterator[str]:
 
 def _worker(condition: Condition, context: RunContext) -> _Note:
     task_list, kind = condition.task_list, condition.activity_type
-    command = Command(("floto", "worker", "--task-list", task_list, "--activities", "FILE.py"))
+    worker = Command(("floto", "worker", "--task-list", task_list, "--activities", "FILE.py"))
+    command = _own_run(task_list, context) or worker
     pollers = context.polling(PollKind.ACTIVITIES, task_list)
     if kind is None or pollers is None:
         return _Note("", command)
@@ -326,9 +327,8 @@ def _decider(task_list: str, at: datetime, context: RunContext) -> _Note:
     own = OWN_DECIDERS.get(context.state.start.workflow_type)
     spec = () if own or context.carries_spec else ("SPEC",)
     command = Command(("floto", own or "decider", "--task-list", task_list), spec)
-    if own is None and task_list == own_list(context.workflow_id):
-        words = ("floto", "run", "--activities", "FILE.py", "--workflow-id", context.workflow_id)
-        command = Command(words, ("SPEC",))
+    if own is None:
+        command = _own_run(task_list, context) or command
     pollers = context.polling(PollKind.DECISIONS, task_list)
     if pollers is None:
         return _Note("", command)
@@ -338,6 +338,14 @@ def _decider(task_list: str, at: datetime, context: RunContext) -> _Note:
         )
     slow = "; see its log" if context.seconds(at) > _SLOW else ""
     return _Note(f"{_whos(pollers)}{slow}")
+
+
+def _own_run(task_list: str, context: RunContext) -> Command | None:
+    """Return the command that decides and works on the task list of one run of ``floto.run``."""
+    owner = owner_of(task_list, context.workflow_id)
+    if owner is None:
+        return None
+    return Command(("floto", "run", "--activities", "FILE.py", "--workflow-id", owner), ("SPEC",))
 
 
 def unused_signals(state: State, waited: Iterable[str]) -> tuple[str, ...]:

@@ -47,6 +47,16 @@ def own_list(workflow_id: str) -> str:
     return f"{legal[: NAME_LIMIT - _HASH_DIGITS - 1]}-{digest}"
 
 
+def owner_of(task_list: str, workflow_id: str) -> str | None:
+    """Return the run whose own task list a run or a child has, by its workflow id; None if it is no own list.
+
+    The workflow id of a child begins with that of its parent and a colon.
+    """
+    parts = workflow_id.split(":")
+    ids = (":".join(parts[:count]) for count in range(len(parts), 0, -1))
+    return next((id_ for id_ in ids if own_list(id_) == task_list), None)
+
+
 def is_confined(start: WorkflowExecutionStarted) -> bool:
     """Return True if a run is confined to its own task list."""
     return _is_own(start.task_list.name)

@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 import click
+from attrs import evolve
 
 from floto.core.errors import ServiceFault
 from floto.core.payloads.reference import Store
@@ -14,7 +15,6 @@ from floto.core.replay.redrive.redrive import redrive
 from floto.core.replay.redrive.redrive_plan import PlannedTask, Redrive
 from floto.core.spec.decider_spec import CODEC, DeciderSpec
 from floto.core.spec.task_lists import own_list
-from floto.core.state.redriven import unsent_of
 from floto.core.swf import wire
 from floto.core.swf.events import WorkflowExecutionCompleted
 from floto.core.swf.floto_defaults import DEFAULT_DOMAIN
@@ -24,13 +24,13 @@ from floto.core.visible import shell_command, visible
 from floto.runtime.cli.codes import DONE
 from floto.runtime.cli.options import json_option, payloads_option
 from floto.runtime.cli.output import print_rows, readable, say
-from floto.runtime.cli.source import LoadedRun, read_run, read_source, source_argument, spec_of_run
-from floto.runtime.cli.target import check, still_open, target, where_options
+from floto.runtime.cli.source import LoadedRun, read_source, source_argument, spec_of_run
+from floto.runtime.cli.target import Target, check, still_open, target, where_options
 from floto.runtime.connect import connect_loop
 from floto.runtime.loading import load_spec
 from floto.runtime.retrying import retry_read, retry_write
 from floto.runtime.runs.needs import needs
-from floto.runtime.runs.redriving import ALREADY_STARTED, start_redriven, with_children
+from floto.runtime.runs.redriving import ALREADY_STARTED, last_complete, start_redriven, with_children
 
 
 @click.command("redrive", short_help="Run again what failed in a run, and keep the rest")
@@ -86,24 +86,23 @@ def redrive_command(  # noqa: PLR0913 - click passes each option as an argument
 
 
 def _complete(found: LoadedRun) -> LoadedRun:
-    """Return the run to redrive: in place of one that waits for parts of what it keeps, the run before it."""
-    while (before := unsent_of(found.state)) and found.service is not None and found.state.execution:
-        workflow_id = found.state.execution.workflow_id
-        found = read_run(
-            workflow_id, service=found.service, domain=found.domain, run_id=before, asks_live=False
-        )
-    return found
+    """Return the run to redrive, with the history that has all that it keeps."""
+    if found.service is None:
+        return found
+    with target(found.service, found.domain) as there:
+        history = last_complete(found.saved.history, partial(_history, there))
+    return evolve(found, saved=evolve(found.saved, history=history))
 
 
 def _planned(plan: Callable[..., Redrive], url: str, domain: str) -> Redrive:
     """Return a plan with the histories of children on a service."""
     with target(url, domain) as there:
+        return with_children(lambda children: plan(children=children), partial(_history, there))
 
-        def read(execution: WorkflowExecution) -> History:
-            named = {"workflowId": execution.workflow_id, "runId": execution.run_id}
-            return History(tuple(map(wire.event_from_swf, there.events(named))), execution)
 
-        return with_children(lambda children: plan(children=children), read)
+def _history(there: Target, execution: WorkflowExecution) -> History:
+    named = {"workflowId": execution.workflow_id, "runId": execution.run_id}
+    return History(tuple(map(wire.event_from_swf, there.events(named))), execution)
 
 
 def _obstacle(planned: Redrive, found: LoadedRun) -> str | None:

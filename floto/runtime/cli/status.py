@@ -11,6 +11,7 @@ import click
 
 from floto.core.replay.why_report import LIST_DECIDERS
 from floto.core.swf.pollers import Backlog, Live, Poller, PollKind, as_json
+from floto.core.swf.reserved_names import OWN_LIST_PREFIX
 from floto.core.visible import shell_command, span_text, visible
 from floto.runtime.cli.codes import DONE
 from floto.runtime.cli.options import domain_option, json_option, service_option
@@ -151,8 +152,13 @@ def _problems(found: Live, where: tuple[str, ...]) -> Iterator[str]:
         yield visible(found.problem)
     for each in found.backlogs if found.pollers is not None else ():
         if each.waiting and not found.polling(each.kind, each.task_list):
-            own = LIST_DECIDERS.get(each.task_list) if each.kind is PollKind.DECISIONS else None
-            who = own or _WHO[each.kind]
-            command = ("floto", who, "--task-list", each.task_list, *where)
             what = f"nobody polls task list {each.task_list!r} for {_WHAT[each.kind]}"
-            yield visible(f"{what}: {shell_command(*command)}")
+            yield visible(f"{what}: {_remedy(each.kind, each.task_list, where)}")
+
+
+def _remedy(kind: PollKind, task_list: str, where: tuple[str, ...]) -> str:
+    """Return the command that starts a poller of a task list, or explains the run that has it alone."""
+    if task_list.startswith(OWN_LIST_PREFIX):
+        return shell_command("floto", "why", task_list.removeprefix(OWN_LIST_PREFIX), *where)
+    own = LIST_DECIDERS.get(task_list) if kind is PollKind.DECISIONS else None
+    return shell_command("floto", own or _WHO[kind], "--task-list", task_list, *where)

@@ -7,7 +7,7 @@ import pytest
 from floto import ActivityTask, ChildWorkflow, DeciderSpec
 from floto.core.decide.decide import decide
 from floto.core.spec.nested_specs import nested, nested_tasks
-from floto.core.spec.task_lists import own_list
+from floto.core.spec.task_lists import own_list, owner_of
 from floto.core.swf.decisions import StartChildWorkflowExecution
 from tests.unit.recorder import Recorder
 
@@ -43,3 +43,12 @@ def test_nested_names_the_own_list_of_a_confined_run_for_children_that_name_none
 def test_nested_tasks_are_those_of_the_spec_and_of_its_children() -> None:
     spec = DeciderSpec(activity_tasks=[child(None, None)])
     assert [type(task) for task in nested_tasks(spec)] == [ChildWorkflow, ActivityTask]
+
+
+def test_own_list_of_a_run_is_known_from_the_workflow_ids_of_its_children() -> None:
+    for workflow_id in ("w", "a:b", "a/b", "x" * 300):
+        task_list = own_list(workflow_id)
+        for child in ("", ":child", ":child:x"):
+            assert owner_of(task_list, workflow_id + child) == workflow_id
+        assert owner_of(task_list, "another") is None
+    assert owner_of("floto", "w") is None
