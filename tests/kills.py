@@ -86,11 +86,15 @@ class AtOnce:
 
 
 def decide_at_once(service: SqliteService, acknowledge: Acknowledge) -> None:
-    assert service.poll_and_decide("floto", "", 0.2, AtOnce(acknowledge)) is None
+    respond(service, acknowledge, service.poll_and_decide("floto", "", 0.2, AtOnce(acknowledge)))
 
 
 def decide_apart(service: SqliteService, acknowledge: Acknowledge) -> None:
-    task = service.poll_for_decision_task("floto", "", 0.2)
+    respond(service, acknowledge, service.poll_for_decision_task("floto", "", 0.2))
+
+
+def respond(service: SqliteService, acknowledge: Acknowledge, task: PolledDecisionTask | None) -> None:
+    """Respond to a task in a call of its own, as to one that was redelivered."""
     if task is not None:
         service.respond_decision_task_completed(task.token, decide(task.events))
         acknowledge("decided", task.execution.run_id, task.started_event_id)
@@ -108,10 +112,10 @@ def report(
     """Report a result that no other call reports, and claim the next task."""
     result = json.dumps(random.random())
 
-    def respond(reports: Any, token: str) -> None:
+    def complete(reports: Any, token: str) -> None:
         reports.respond_activity_task_completed(token, result)
 
-    following = service.report_and_poll(respond, task.token, "floto", "")
+    following = service.report_and_poll(complete, task.token, "floto", "")
     acknowledge("reported", task.execution.run_id, result)
     return following
 
@@ -136,10 +140,14 @@ def use(path: Path, pipe: int) -> NoReturn:
         os.write(pipe, json.dumps(call).encode() + b"\n")
 
     def repeat(role: Callable[[SqliteService, Acknowledge], None]) -> None:
-        while True:
-            # The run may be closed, or the task timed out, by another process.
-            with suppress(ServiceFault):
-                role(service, acknowledge)
+        try:
+            while True:
+                # The run may be closed, or the task timed out, by another process.
+                with suppress(ServiceFault):
+                    role(service, acknowledge)
+        except Exception:  # noqa: BLE001 - the parent sees the status
+            traceback.print_exc()
+            os._exit(1)
 
     for role in ROLES:
         threading.Thread(target=repeat, args=(role,), daemon=True).start()
