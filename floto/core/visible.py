@@ -35,6 +35,12 @@ def span_text(start: datetime, end: datetime) -> str:
     return f"{minutes}m{seconds % 60:02}s" if minutes else f"{seconds}s"
 
 
+def first_few(texts: Sequence[str], most: int = 5, separator: str = ", ") -> str:
+    """Return the first of some texts, and how many more there are."""
+    more = f" and {len(texts) - most:,} more" if len(texts) > most else ""
+    return separator.join(texts[:most]) + more
+
+
 def shortened(text: str, most: int, end: str = "...") -> str:
     """Return a text of at most ``most`` characters; a longer one has ``end`` in place of its last ones."""
     return text if len(text) <= most else f"{text[: most - len(end)]}{end}"

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from floto.core.visible import visible
+from floto.core.visible import first_few, visible
 from floto.pictures.colours import STATUSES
 from floto.pictures.dot import describe
 from floto.pictures.graph import Graph, Node
@@ -26,7 +24,7 @@ def show(graph: Graph, console: Console) -> None:
     for arrow in graph.arrows:
         before.setdefault(arrow.end, []).append(graph.nodes[arrow.start].id)
     for number, node in enumerate(graph.nodes):
-        names = ", ".join(map(visible, _few(before.get(number, []))))
+        names = visible(first_few(before.get(number, []), _MOST_NAMES))
         table.add_row(
             _indented(node),
             Text(describe(node), style=STATUSES[node.status].style if node.status else ""),
@@ -37,9 +35,3 @@ def show(graph: Graph, console: Console) -> None:
 
 def _indented(node: Node) -> Text:
     return Text(f"  {visible(node.id)}" if node.parent else visible(node.id))
-
-
-def _few(names: list[str]) -> Iterator[str]:
-    yield from names[:_MOST_NAMES]
-    if len(names) > _MOST_NAMES:
-        yield f"and {len(names) - _MOST_NAMES} more"

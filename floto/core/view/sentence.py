@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
-from itertools import islice
 from typing import Any
 
 from attrs import frozen
@@ -16,7 +15,7 @@ from floto.core.state.state import Kind, State
 from floto.core.swf import events as e
 from floto.core.swf.events import Event
 from floto.core.view.tracks import Board, TaskTrack, Track
-from floto.core.visible import shortened, span_text
+from floto.core.visible import first_few, shortened, span_text
 
 #: Most names and most characters of a message in a sentence.
 _NAMED, _LONGEST = 3, 200
@@ -192,17 +191,12 @@ def _name(text: str) -> str:
 
 
 def _names(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else ""
-    return ", ".join(_name(each) for each in names[:_NAMED]) + more
+    return first_few(list(map(_name, names)), _NAMED)
 
 
 def _roots(failures: Mapping[str, str]) -> str:
-    told = [
-        f"{_name(id_)} failed: {shortened(message, _LONGEST)}"
-        for id_, message in islice(failures.items(), _NAMED)
-    ]
-    more = f" and {len(failures) - _NAMED:,} more" if len(failures) > _NAMED else ""
-    return "; ".join(told) + more
+    told = [f"{_name(id_)} failed: {shortened(message, _LONGEST)}" for id_, message in failures.items()]
+    return first_few(told, _NAMED, "; ")
 
 
 def _ended(scene: Scene, closed: Event, doing: Text) -> Text:

@@ -12,7 +12,7 @@ import click
 from floto.core.replay.why_report import LIST_DECIDERS
 from floto.core.swf.pollers import Backlog, Live, Poller, PollKind, as_json
 from floto.core.swf.reserved_names import OWN_LIST_PREFIX
-from floto.core.visible import shell_command, span_text, visible
+from floto.core.visible import first_few, shell_command, span_text, visible
 from floto.runtime.cli.codes import DONE
 from floto.runtime.cli.options import domain_option, json_option, service_option
 from floto.runtime.cli.output import print_rows, readable, say
@@ -129,9 +129,7 @@ def _poller_row(poller: Poller, now: datetime) -> tuple[str, ...]:
 
 
 def _served(poller: Poller) -> str:
-    names = [f"{each.name} {each.version}" for each in poller.serves or ()]
-    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    return ", ".join(names[:_NAMED]) + more
+    return first_few([f"{each.name} {each.version}" for each in poller.serves or ()], _NAMED)
 
 
 def _backlog_row(backlog: Backlog, found: Live, now: datetime) -> tuple[str, ...]:

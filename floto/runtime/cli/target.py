@@ -15,7 +15,7 @@ from attrs import define, frozen
 from floto.core.errors import FlotoError, ServiceFault, UnknownResource, Unreachable
 from floto.core.swf.floto_defaults import DEFAULT_DOMAIN
 from floto.core.swf.limits import PAGE_LIMIT
-from floto.core.visible import shell_command
+from floto.core.visible import first_few, shell_command
 from floto.runtime.connect import USUAL_FILE, client, default_service, file_of, shown_service, translating
 from floto.runtime.retrying import persist_at_start, retry_read, retry_write
 from floto.runtime.shutdown import StopFlag
@@ -24,8 +24,6 @@ log = logging.getLogger("floto")
 
 #: Number of runs whose ids are compared with an unknown one.
 _NEAR = 200
-#: Run ids that an error names.
-_NAMED = 5
 #: Characters of a run id that are shown where it need not be whole; any number of them is read.
 SHORT = 8
 BEGINNING = datetime(1970, 1, 2, tzinfo=UTC)
@@ -102,10 +100,8 @@ class AmbiguousRun(FlotoError):
 
     def __str__(self) -> str:
         """Name the runs, and say what to do."""
-        found = ", ".join(self.run_ids[:_NAMED])
-        more = f" and {len(self.run_ids) - _NAMED} more" if len(self.run_ids) > _NAMED else ""
         what = f"several runs of {self.workflow_id!r} have ids that begin with {self.beginning!r}"
-        return f"{what}: {found}{more}; write more characters of one"
+        return f"{what}: {first_few(self.run_ids)}; write more characters of one"
 
 
 @frozen

@@ -13,8 +13,9 @@ from floto.core.replay.redrive.redrive_children import last_run
 from floto.core.state.state import Kind, State, Status
 from floto.core.swf.events import WorkflowExecutionCompleted
 from floto.core.swf.service import Service
+from floto.core.visible import first_few
 from floto.runtime.runs.run_follower import RunFollower
-from floto.runtime.runs.run_loops import RunLoops, few
+from floto.runtime.runs.run_loops import RunLoops
 from floto.runtime.runs.time_limit import NotStarted, TimeLimit
 from floto.runtime.shutdown import StopFlag
 
@@ -92,7 +93,7 @@ def wait_for_children(children: EndingChildren, loops: RunLoops, deadline: TimeL
         loops.settle(ending)
     if deadline.stop.is_set():
         (loops.leave if deadline.is_over else loops.finish)()
-        msg = f"still open, and to be canceled: {few(children.open_ids())}"
+        msg = f"still open, and to be canceled: {first_few(children.open_ids())}"
         raise deadline.error(msg, NotStarted)
 
 

@@ -13,6 +13,7 @@ from floto.core.errors import PayloadsUnavailable
 from floto.core.swf.decisions import Decision, closes
 from floto.core.swf.service import Service
 from floto.core.swf.shapes import WorkflowExecution
+from floto.core.visible import first_few
 from floto.runtime.deciders.decider import Decider
 from floto.runtime.deciders.spec_choice import NoSpec
 from floto.runtime.runs.run_request import WORKFLOW_TYPE, RunRequest, WrongWorkflow
@@ -21,8 +22,6 @@ from floto.runtime.workers.worker import ActivityWorker
 
 log = logging.getLogger("floto")
 
-#: Most workflow ids in a message.
-_FEW = 5
 #: Seconds of a poll, and between readings of the run's history.
 WAKE_SECONDS = 0.2
 #: Seconds between heartbeats: short enough for every heartbeat time-out, which is at least one second.
@@ -104,7 +103,7 @@ class RunLoops:
         end = time.monotonic() + _STOP_SECONDS
         left = self.settle(ending, _STOP_SECONDS)
         if left:
-            log.warning("not waiting any longer; still open, and to be canceled: %s", few(left))
+            log.warning("not waiting any longer; still open, and to be canceled: %s", first_few(left))
         self._supervisor.stop()
         if self._wait_ended(min(_QUIET_SECONDS, end - time.monotonic())):
             return
@@ -125,7 +124,7 @@ class RunLoops:
         while (left := ending()) and time.monotonic() < end:
             if time.monotonic() >= told_at:
                 told_at = math.inf
-                log.warning("waiting for canceled children to end: %s", few(left))
+                log.warning("waiting for canceled children to end: %s", first_few(left))
             self._wake.wait(WAKE_SECONDS)
             self._wake.clear()
         return left
@@ -158,9 +157,3 @@ class RunLoops:
 
     def _busy(self) -> int:
         return len(self._worker.running)
-
-
-def few(ids: Sequence[str]) -> str:
-    """Return the first of some workflow ids, and how many more there are, for a message."""
-    more = f" and {len(ids) - _FEW} more" if len(ids) > _FEW else ""
-    return ", ".join(ids[:_FEW]) + more

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from floto.core.visible import span_text
+from floto.core.visible import first_few, span_text
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -28,3 +28,10 @@ START = datetime(2026, 1, 1, tzinfo=UTC)
 )
 def test_span_has_its_largest_two_units_and_milliseconds_below_a_second(seconds: float, text: str) -> None:
     assert span_text(START, START + timedelta(seconds=seconds)) == text
+
+
+def test_list_of_names_says_how_many_more_there_are_than_it_shows() -> None:
+    assert first_few([]) == ""
+    assert first_few(["a", "b"], 2) == "a, b"
+    assert first_few(["a", "b", "c"], 2, "; ") == "a; b and 1 more"
+    assert first_few([*"abcdef", *"x" * 1000]) == "a, b, c, d, e and 1,001 more"

@@ -9,9 +9,7 @@ from attrs import field, frozen
 
 from floto.core.swf.service import StartRequest
 from floto.core.swf.shapes import WorkflowExecution
-
-#: Ids of tasks that a sentence names.
-_NAMED = 5
+from floto.core.visible import first_few
 
 
 class PlannedAction(StrEnum):
@@ -68,8 +66,7 @@ class Redrive:
     @property
     def dropped_text(self) -> str:
         """A sentence that names the first tasks of ``dropped``; empty if there are none."""
-        more = f" and {len(self.dropped) - _NAMED:,} more" if len(self.dropped) > _NAMED else ""
-        named = ", ".join(self.dropped[:_NAMED]) + more
+        named = first_few(self.dropped)
         return f"completed before, but not in this spec, so not kept: {named}" if named else ""
 
     @property
