@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from floto import logs
 from floto.core.errors import ServiceFault, ServiceUnavailable, SpecError
@@ -256,6 +256,9 @@ def _redrive(
     )
     if planned.dropped:
         progress_log.warning("%s", planned.dropped_text)
+    # Whoever decided and worked for the old run, this process does for the new one.
+    start = evolve(planned.start, workflow_type=WORKFLOW_TYPE, task_list=request.task_list)
+    planned = evolve(planned, start=start)
     repeat = partial(persist, stop)
     try:
         return start_redriven(planned, service, request.payloads, repeat, repeat)
