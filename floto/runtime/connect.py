@@ -185,6 +185,8 @@ def payload_store(source: str) -> Store:
     from floto.adapters.payloads import DirectoryStore, S3Store  # noqa: PLC0415 - as the adapters below
 
     if "://" not in source:
+        if Path(source).exists() and not Path(source).is_dir():
+            raise UnknownStore(source)
         return DirectoryStore(source)
     url = urlsplit(source)
     if url.scheme != "s3" or not url.netloc:

@@ -9,7 +9,8 @@
 | ``REPORT`` | workers | all but ``ServiceGone``, "no such task", "malformed" | 1 h; 10 s if stopped |
 | ``READ`` | commands that change nothing | ``ServiceUnavailable``, not ``NotListening`` | 30 s |
 | ``WRITE`` | other commands, ``floto.connect`` | ``NotCarriedOut``, not ``NotListening`` | 30 s |
-| ``STORE`` | payload stores | ``PayloadsUnavailable`` | stopped; the caller's limit |
+| ``STORE`` | deciders, with payload stores | ``PayloadsUnavailable`` | stopped; the caller's limit |
+| ``STORE`` | workers, with payload stores | ``PayloadsUnavailable`` | the caller's limit; 10 s if stopped |
 
 A permanent error (a ``ServiceError`` of no subclass: the service is closed) is retried four times at most.
 The adapters classify errors; ``floto.adapters.aws_errors`` has the table for AWS. It makes credentials or
@@ -203,14 +204,29 @@ def report(stop: StopFlag, call: Callable[P, T], *args: P.args, **kwargs: P.kwar
     Raises ``ServiceError`` if the task or the service is gone, if the report is malformed, or after an hour.
     After a stop, it is retried for ten seconds from the stop, or from the first attempt if that was later.
     """
-    reporting, began = partial(call, *args, **kwargs), time.monotonic()
+    return _last_call_with(REPORT, stop, partial(call, *args, **kwargs))
+
+
+def retry_payload(
+    stop: StopFlag, seconds: float, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs
+) -> T:
+    """Retry to read or store a value of a claimed task, for at most ``seconds``; after a stop as ``report``.
+
+    Raises ``PayloadsUnavailable`` after that, and every other error at once.
+    """
+    return _last_call_with(evolve(STORE, seconds=seconds), stop, partial(call, *args, **kwargs))
+
+
+def _last_call_with(policy: Policy, stop: StopFlag, call: partial[T]) -> T:
+    """Retry a call by a policy; after a stop, for ten seconds from the stop or from the first attempt."""
+    began = time.monotonic()
     try:
-        return _call_with(REPORT, stop, reporting)
+        return _call_with(policy, stop, call)
     except ServiceError as error:
-        if not stop.is_set() or not REPORT.repeats(error):
+        if not stop.is_set() or not policy.repeats(error):
             raise
     spent = min(stop.age, time.monotonic() - began)
-    return _call_with(evolve(REPORT, seconds=_LAST_REPORT_SECONDS - spent), StopFlag(), reporting)
+    return _call_with(evolve(policy, seconds=_LAST_REPORT_SECONDS - spent), StopFlag(), call)
 
 
 def _call_with(policy: Policy, stop: StopFlag, call: partial[T]) -> T:

@@ -8,6 +8,7 @@ import random
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -16,14 +17,18 @@ import pytest
 from click.testing import CliRunner
 
 import floto
+from floto.adapters.sqlite import SqliteService
 from floto.core.errors import PayloadsNeeded, StoreUnavailable
 from floto.core.state.state import Kind
 from floto.core.swf.service import StartRequest
 from floto.core.swf.shapes import WorkflowExecution, WorkflowType
 from floto.payloads import DirectoryStore, PayloadError
+from floto.runtime import retrying
 from floto.runtime.cli import cli
+from floto.runtime.connect import UnknownStore, payload_store
 from floto.runtime.deciders.decider_process import CannotSeparate
 from floto.runtime.workers.activities import Activities
+from tests.integration import test_sqlite_helpers as helpers
 from tests.runs import leaving, service, spec, task
 
 __all__ = ["leaving", "service"]
@@ -250,6 +255,47 @@ def test_worker_retries_an_unavailable_store(service: Any, tmp_path: Path) -> No
     known = known_with_many(2, 40_000)
     result = floto.run(flow, service=service, activities=known, payloads=Shaky(tmp_path), timeout=60)
     assert result == {"sum": 80_000}
+
+
+class Away(DirectoryStore):
+    """It cannot be reached."""
+
+    def put(self, _value: Any) -> dict[str, Any]:
+        what, problem = "the store", "is away"
+        raise StoreUnavailable(what, problem)
+
+
+def test_stopped_worker_drops_a_result_that_its_store_does_not_take(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retrying, "_LAST_REPORT_SECONDS", 0.5)
+    returned, known = threading.Event(), Activities()
+
+    @known.activity(name="act", version="1")
+    def act() -> str:
+        returned.set()
+        return noise(1)
+
+    with SqliteService(tmp_path / "db") as opened:
+        execution = helpers.start(opened)
+        helpers.schedule(opened, "a")
+        store = Away(tmp_path / "store")
+        worker = floto.ActivityWorker(service=opened, activities=known, payloads=store)
+        thread = threading.Thread(target=worker.run)
+        thread.start()
+        assert returned.wait(60)
+        worker.stop()
+        thread.join(60)
+        assert not thread.is_alive()
+        assert helpers.names(opened, execution)[-1] == "ActivityTaskStarted"
+    with SqliteService(tmp_path / "db") as opened:
+        assert helpers.activity(opened).activity_id == "a"
+
+
+def test_file_is_no_payload_store(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(UnknownStore, match="is not a payload store; give a directory"):
+        payload_store(str(tmp_path / "file"))
 
 
 def test_payloads_object_cannot_be_passed_to_a_separate_process(tmp_path: Path) -> None:

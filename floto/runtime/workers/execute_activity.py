@@ -34,6 +34,7 @@ from floto.runtime.workers.activities import (
     RunningActivity,
     running,
 )
+from floto.runtime.workers.storing import DroppedAtStop
 
 log = logging.getLogger("floto.activity")
 
@@ -95,11 +96,16 @@ def perform(
     payloads: Store | None = None,
     on_timeouts: OnTimeouts = lambda _timeouts: None,
 ) -> Outcome:
-    """Run an activity task; return its outcome, also for every exception."""
+    """Run an activity task; return its outcome, also for every exception.
+
+    Raises ``DroppedAtStop`` if the worker is stopped while ``payloads`` is unavailable: that is no failure.
+    """
     try:
         with running(current):
             value = found(_context(current.task, payloads, on_timeouts))
             return Completed(_encoded(found, value, codec, payloads))
+    except DroppedAtStop:
+        raise
     except BaseException as error:  # noqa: BLE001 - sys.exit() in an activity is a failure like any other
         return _raised(current, error)
 

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 from attrs import evolve, frozen
 
-from floto.core.errors import PayloadError
+from floto.core.errors import PayloadError, PayloadsUnavailable
 from floto.core.payloads import reference
 from floto.core.payloads.reference import Store
 from floto.core.payloads.stored import StoredText, limit_of, reached
 from floto.core.swf.decisions import Decision
-from floto.runtime.retrying import retry_store
+from floto.runtime.retrying import retry_payload
 from floto.runtime.shutdown import StopFlag
+
+T = TypeVar("T")
 
 #: The fields of decisions that may refer to stored values.
 _FIELDS = ("input", "result", "details")
@@ -22,14 +24,20 @@ _FIELDS = ("input", "result", "details")
 _GET_SECONDS, _PUT_SECONDS = 60.0, 3600.0
 
 
+class DroppedAtStop(PayloadsUnavailable):
+    """A payload store was still unavailable ten seconds after the stop of a worker."""
+
+
 @frozen
 class RetryingStore:
     """A payload store whose calls are retried while it is unavailable.
 
-    A result is retried for an hour, as its report is; an input for a minute.
+    A result is retried for an hour, as its report is; an input for a minute. After ``stop``, both are for ten
+    seconds, and then raise ``DroppedAtStop``.
     """
 
     store: Store
+    stop: StopFlag
 
     @property
     def limit(self) -> int:
@@ -38,12 +46,19 @@ class RetryingStore:
 
     def put(self, value: Any) -> dict[str, Any]:
         """Store a value; return its reference. Raises ``PayloadError`` and ``PayloadsUnavailable``."""
-        made: dict[str, Any] = retry_store(StopFlag(), _PUT_SECONDS, reached, self.store.put, value)
-        return made
+        return self._retried(_PUT_SECONDS, self.store.put, value)
 
     def get(self, reference: Any) -> Any:
         """Return the value of a reference. Raises ``PayloadError`` and ``PayloadsUnavailable``."""
-        return retry_store(StopFlag(), _GET_SECONDS, reached, self.store.get, reference)
+        return self._retried(_GET_SECONDS, self.store.get, reference)
+
+    def _retried(self, seconds: float, call: Callable[[Any], T], argument: Any) -> T:
+        try:
+            return retry_payload(self.stop, seconds, reached, call, argument)
+        except PayloadsUnavailable as error:
+            if not self.stop.is_set():
+                raise
+            raise DroppedAtStop(str(error)) from error
 
 
 def store_values(decisions: Sequence[Decision], store: Store) -> list[Decision]:

@@ -29,7 +29,7 @@ from floto.runtime.workers import execute_activity as outcomes
 from floto.runtime.workers.activities import Activities, RunningActivity
 from floto.runtime.workers.execute_activity import Outcome
 from floto.runtime.workers.heartbeats import Heartbeats
-from floto.runtime.workers.storing import RetryingStore
+from floto.runtime.workers.storing import DroppedAtStop, RetryingStore
 from floto.trouble_log import TroubleLog
 
 log = logging.getLogger("floto")
@@ -95,12 +95,12 @@ class ActivityWorker:
         self._task_list = task_list
         self._registry = activities
         self._codec = codec
-        self._payloads = None if payloads is None else RetryingStore(payloads)
         self._identity = checked_identity(identity)
         self._poll_seconds = poll_seconds
         self._sole = sole
         self._heartbeats = Heartbeats(task_heartbeat_in_seconds)
         self._stop = StopFlag()
+        self._payloads = None if payloads is None else RetryingStore(payloads, self._stop)
         self._troubles = TroubleLog(log)
         self._slots = threading.Semaphore(concurrency)
         self._most_abandoned = max(_LEAST_ABANDONED, 4 * concurrency)
@@ -253,7 +253,11 @@ class ActivityWorker:
         """Run an activity; return the next one if its task was claimed with the report."""
         with current.logged(), self._heartbeats.watching(current):
             log.debug("activity %s begins", current.id)
-            outcome = self._outcome(current)
+            try:
+                outcome = self._outcome(current)
+            except DroppedAtStop as error:
+                log.warning("activity %s: dropped at the stop, to be done again (%s)", current.id, error)
+                return None
             if current.gone:
                 log.warning("activity %s: %s dropped", current.id, type(outcome).__name__)
                 return None
