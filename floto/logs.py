@@ -161,12 +161,19 @@ class JsonFormatter(logging.Formatter):
             "level": record.levelname,
             "logger": record.name,
             "message": record.getMessage(),
-            **{name: getattr(record, name, None) for name in asdict(_NOTHING)},
+            **{name: _plain(getattr(record, name, None)) for name in asdict(_NOTHING)},
         }
         if record.exc_text:
             fields["exception"] = _unmarked(record.exc_text)
+        if record.stack_info:
+            fields["stack"] = _unmarked(record.stack_info)
         # In ASCII, so that unprintable characters are escaped.
         return json_.dumps(fields)
+
+
+def _plain(value: object) -> object:
+    """Return a field as JSON has it; the ``extra`` argument of a call may bring any value."""
+    return value if value is None or isinstance(value, str | int) else str(value)
 
 
 def formatter(format: str, datefmt: str | None = None) -> logging.Formatter:

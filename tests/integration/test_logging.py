@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
+import uuid
 from collections.abc import Iterator
 from datetime import datetime
 from io import StringIO
@@ -39,6 +40,7 @@ def ask():
 def tell():
     raise ValueError("no such luck")
 """
+FLOTO = (sys.executable, "-m", "floto")
 FORGED = 'x\n{"level": "ERROR", "message": "forged"}\n2026-01-01 00:00:00,000 ERROR forged \x1b[31m'
 
 
@@ -114,6 +116,56 @@ def test_run_shows_users_log_lines_and_json_covers_its_progress(talking: Shell) 
     assert [line for line in again.splitlines() if line.startswith("floto: ")]
     assert {"asking politely", "completed"} <= {each["message"].partition(" in ")[0] for each in records}
     assert {each["task"] for each in records} == {None, "ask", "tell", "rest"}
+
+
+WRONG_CALLS = """
+import floto, logging, uuid
+log = logging.getLogger("my.own.module")
+
+@floto.activity(name="ask", version="1")
+def ask():
+    log.info("rule %d", "one")
+    log.info("user:key:1 :100:", extra={"run_id": uuid.UUID(int=7)}, stack_info=True)
+    return {"n": 1}
+
+@floto.activity(name="tell", version="1")
+def tell():
+    return 2
+"""
+
+
+@pytest.mark.parametrize("format", logs.FORMATS)
+def test_wrong_log_call_of_an_activity_fails_no_activity(talking: Shell, format: str) -> None:
+    (talking.cwd / "acts.py").write_text(WRONG_CALLS)
+    command = [*FLOTO, "run", "flow.py:spec", "--activities", "acts.py", "--log-format", format]
+    done = subprocess.run(
+        command, cwd=talking.cwd, env=talking.environment, capture_output=True, text=True, check=True
+    )
+    assert json.loads(done.stdout) == {"tell": 2}
+    said = {"text": " task=ask attempt=1: user:key:1 :100:\n", "json": '"message": "user:key:1 :100:", '}
+    assert said[format] in done.stderr
+    if format == "json":
+        [line] = [line for line in done.stderr.splitlines() if said["json"] in line]
+        record = json.loads(line)
+        assert record["run_id"] == str(uuid.UUID(int=7))
+        assert "stack_info=True" in record["stack"]
+
+
+@pytest.mark.parametrize("format", logs.FORMATS)
+def test_run_ends_with_its_result_where_its_log_cannot_be_written(talking: Shell, format: str) -> None:
+    (talking.cwd / "acts.py").write_text(WRONG_CALLS)
+    command = [*FLOTO, "run", "flow.py:spec", "--activities", "acts.py", "--log-format", format]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            command,
+            cwd=talking.cwd,
+            env=talking.environment,
+            stdout=subprocess.PIPE,
+            stderr=full,
+            timeout=PATIENCE,
+            check=True,
+        )
+    assert json.loads(done.stdout) == {"tell": 2}
 
 
 def test_program_logs_with_the_documented_helper(talking: Shell) -> None:

@@ -17,7 +17,7 @@ from floto.core.spec.kinds import ActivityTask
 from floto.core.swf.shapes import ActivityType
 from floto.runtime.cli.codes import DONE, FAILED, INTERRUPTED
 from floto.runtime.cli.options import activities_option
-from floto.runtime.cli.output import say
+from floto.runtime.cli.output import progress_console, say
 from floto.runtime.loading import load_codec, load_json, load_module, load_spec
 from floto.runtime.workers.activities import DEFAULT
 
@@ -74,7 +74,7 @@ def fuzz_command(  # noqa: PLR0913, PLR0917 - click passes each option as an arg
     for module in activities:
         load_module(module)
     given = None if input_text is None else load_json("--input", input_text)
-    console = Console(stderr=True)
+    console = progress_console()
     progress = _Progress(seconds)
     with _bar(console) as bar:
         progress.start(bar)

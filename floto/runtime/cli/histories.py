@@ -8,7 +8,6 @@ from typing import Any, TypeVar
 
 import attrs
 import click
-from rich.console import Console
 from rich.progress import track
 
 from floto.core.errors import HistoryError
@@ -20,7 +19,7 @@ from floto.core.swf.wire import decision_to_swf, write
 from floto.core.visible import visible
 from floto.runtime.cli.codes import DONE, FAILED, USAGE
 from floto.runtime.cli.options import domain_option, service_option
-from floto.runtime.cli.output import json_line, say
+from floto.runtime.cli.output import json_line, progress_console, say
 from floto.runtime.cli.source import ENDINGS, Where, read_history
 
 _T = TypeVar("_T", bound=Callable[..., Any])
@@ -44,7 +43,7 @@ def read_each(
 
     A history that cannot be read is reported on stderr; the others are read all the same.
     """
-    console = Console(stderr=True)
+    console = progress_console()
     files = list(each_file(names))
     worst = DONE
     bar = track(files, "histories", console=console, transient=True, disable=quiet or not console.is_terminal)

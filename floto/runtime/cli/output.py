@@ -18,7 +18,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from io import TextIOWrapper
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO, cast
 
 import click
 from attrs import define
@@ -93,6 +93,34 @@ def say_wrapped(line: str) -> None:
             break_on_hyphens=False,
         )
     say(line)
+
+
+class _Lossy:
+    """A stream that loses what cannot be written, as on a terminal that was closed or a disk that is full."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        """Write a text if that is possible."""
+        with contextlib.suppress(OSError):
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        """Flush the stream if that is possible."""
+        with contextlib.suppress(OSError):
+            self._stream.flush()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+def progress_console() -> Console:
+    """Return the console on stderr for progress and logs, which must not decide what becomes of a run."""
+    from rich.console import Console  # noqa: PLC0415 - only the commands with a progress need it
+
+    return Console(file=cast("TextIO", _Lossy(sys.stderr)))
 
 
 def say_on(console: Console, text: str) -> None:
@@ -181,7 +209,12 @@ class _LogHandler(logging.Handler):
         self.setFormatter(formatter(format, "%H:%M:%S"))
 
     def emit(self, record: logging.LogRecord) -> None:
-        self._console.print(self.format(record), markup=False, highlight=False, soft_wrap=True)
+        from rich.text import Text  # noqa: PLC0415 - only the commands with a progress need it
+
+        try:
+            self._console.print(Text(self.format(record)), highlight=False, soft_wrap=True)
+        except Exception:  # noqa: BLE001 - as the handlers of ``logging``: not raised by the code that logs
+            self.handleError(record)
 
 
 def log_to(console: Console, format: str, *, verbose: bool) -> None:

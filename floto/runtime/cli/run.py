@@ -29,7 +29,15 @@ from floto.runtime.cli.options import (
     service_option,
     verbose_option,
 )
-from floto.runtime.cli.output import error_text, log_to, readable, say, say_on, stdout_for_the_result
+from floto.runtime.cli.output import (
+    error_text,
+    log_to,
+    progress_console,
+    readable,
+    say,
+    say_on,
+    stdout_for_the_result,
+)
 from floto.runtime.connect import absolute_service
 from floto.runtime.loading import load_json, load_module, load_schedule, load_spec, names_schedule
 from floto.runtime.runs.live_table import log as progress_log
@@ -94,7 +102,7 @@ def run_command(  # noqa: PLR0913, PLR0917 - click passes each option as an argu
 
     Exit code: 0 completed, 1 failed, 2 wrong usage, 124 --timeout exceeded, 130 interrupted.
     """
-    console = Console(stderr=True)
+    console = progress_console()
     log_to(console, log_format, verbose=verbose)
     tell = _said_on(console, log_format)
     settings: dict[str, Any] = {
