@@ -152,6 +152,20 @@ def test_file_truncated_within_a_response_is_read_up_to_the_previous_one(tmp_pat
     assert "cut off in line 1; read to event 3" in read.cut
 
 
+@pytest.mark.parametrize("token", ["nextPageToken", "NextPageToken", "next_page_token", "NextToken"])
+def test_page_that_others_follow_is_no_whole_history(tmp_path: Path, token: str) -> None:
+    first, second = tmp_path / "1", tmp_path / "2"
+    first.write_text(json.dumps({token: "more", "events": ISO[:9]}))
+    second.write_text(json.dumps({"events": ISO[9:-1], token: None}))
+    read = History.load(first)
+    assert 0 < len(read) <= 9
+    assert f"1, line 1: it has a nextPageToken, so other pages follow; read to event {len(read)}" in read.cut
+    assert History.load(second, first).cut == ""
+    backwards = {"events": ISO[-2:8:-1], token: "more"}
+    second.write_text(json.dumps(backwards))
+    assert History.load(second, first).cut == ""
+
+
 def changed(place: int, **fields: Any) -> str:
     return json.dumps([{**event, **(fields if at == place else {})} for at, event in enumerate(ISO)])
 

@@ -24,6 +24,7 @@ from floto.core.replay.saved_history import Saved
 from floto.core.spec.codec import Codec
 from floto.core.spec.decider_spec import CODEC, DeciderSpec, as_spec
 from floto.core.swf import wire
+from floto.core.swf.closing_events import CLOSING_EVENTS
 from floto.core.swf.events import DecisionTaskCompleted, Event, OtherEvent
 from floto.core.swf.history import History, PathLike, collector_paused
 from floto.core.swf.identifiers import shown
@@ -98,6 +99,9 @@ class _Gathered:
     beside: dict[str, Any] = field(factory=dict)
     cut: str = ""
     unknown: int = 0
+    #: The event that was read last, and the places of pages that others follow, by their last event.
+    last: int = 0
+    followed: dict[int, str] = field(factory=dict)
     #: Of the file that is being read: how many events it has, and the members of its first object.
     found: int = 0
     names: Collection[str] = ()
@@ -129,6 +133,7 @@ class _Gathered:
             return
         self.found += 1
         event = _read(found)
+        self.last = event.id
         if event.id in self.events:
             if event != self.events[event.id]:
                 where = f"{self.places[event.id]} and {found.place}"
@@ -140,6 +145,8 @@ class _Gathered:
         self.events[event.id], self.places[event.id] = event, found.place
 
     def _note(self, found: Found) -> None:
+        if any(map(found.value.get, _PAGE_TOKENS)):
+            self.followed[self.last] = found.place
         for name in _BESIDE & found.value.keys():
             value = found.value[name]
             if self.beside.setdefault(name, value) != value:
@@ -149,6 +156,9 @@ class _Gathered:
     def saved(self, where: str) -> Saved:
         """Return the history of the events read, and the values beside it."""
         events = sorted(self.events.values(), key=lambda event: event.id)
+        end = events[-1]
+        if not self.cut and end.id in self.followed and type(end.data) not in CLOSING_EVENTS:
+            self.cut = f"{self.followed[end.id]}: it has a nextPageToken, so other pages follow"
         kept = whole(events) if self.cut else events
         cut = ""
         if self.cut:
@@ -173,6 +183,8 @@ class _Gathered:
         return as_spec(self.codec.structure(self.beside["spec"]), f"{where}: spec")
 
 
+#: Members that name the page which follows: SWF's, and that of the AWS CLI.
+_PAGE_TOKENS = ("nextPageToken", "nextToken")
 #: What floto writes beside the events.
 _BESIDE = frozenset({"execution", "domain", "spec"})
 
