@@ -16,7 +16,7 @@ from floto.core.engine import commands as c
 from floto.core.engine.polled_tasks import LambdaTask
 from floto.core.engine.stores.records import TaskQueue
 from floto.core.engine.tokens import LAMBDA_LIST, TaskKind
-from floto.core.errors import ServiceError, UnknownResource
+from floto.core.errors import ServiceError, ServiceUnavailable, UnknownResource
 from floto.core.swf.limits import DATA_LIMIT, REASON_LIMIT
 from floto.trouble_log import TroubleLog
 
@@ -29,6 +29,8 @@ Function = Callable[[Any], Any]
 _AT_ONCE = 16
 #: Seconds between checks for tasks of other processes.
 _LOOK_SECONDS = 0.05
+#: Seconds before an outcome that could not be recorded is recorded again.
+_REPORT_SECONDS = 1.0
 #: Lambda's own codes for failed invocations.
 _UNKNOWN, _NOT_JSON = "ResourceNotFoundException", "InvalidRequestContentException"
 _TOO_LARGE = "Function.ResponseSizeTooLarge"
@@ -54,7 +56,7 @@ class Invoker:
         self._host = host
         self._functions = dict(functions)
         self._notified = threading.Event()
-        self._closed = False
+        self._closed = threading.Event()
         self._troubles = TroubleLog(log)
         self._slots = threading.Semaphore(_AT_ONCE)
         host.listen(self._notified.set)
@@ -63,12 +65,12 @@ class Invoker:
 
     def close(self) -> None:
         """Claim no more tasks; do not wait for functions that run: the next process invokes them again."""
-        self._closed = True
+        self._closed.set()
         self._notified.set()
         self._thread.join()
 
     def _run(self) -> None:
-        while not self._closed:
+        while not self._closed.is_set():
             if not self._slots.acquire(timeout=_LOOK_SECONDS):
                 continue
             self._notified.clear()
@@ -93,7 +95,7 @@ class Invoker:
                     return task
             self._troubles.over("invoking Lambda functions")
         except ServiceError as error:
-            if not self._closed:
+            if not self._closed.is_set():
                 message = "cannot invoke Lambda functions, retrying: %s"
                 self._troubles.failed("invoking Lambda functions", message, error, level=logging.ERROR)
         return None
@@ -122,7 +124,7 @@ class Invoker:
             raise FunctionFailure(_NOT_JSON, f"the input is not JSON: {error}") from error
         try:
             result = json.dumps(function(given))
-        except (Exception, SystemExit) as error:
+        except BaseException as error:
             log.info("Lambda function %s failed", task.name, exc_info=True)
             details = json.dumps({"errorType": type(error).__name__, "errorMessage": str(error)})
             raise FunctionFailure(type(error).__name__[:REASON_LIMIT], details[:DATA_LIMIT]) from error
@@ -133,13 +135,21 @@ class Invoker:
         return result
 
     def _report(self, answer: type, task: LambdaTask, **fields: Any) -> None:
+        """Record an outcome, again and again while the file cannot be written, as on a full disk."""
+        while not self._is_recorded(answer, task, fields) and not self._closed.wait(_REPORT_SECONDS):
+            pass
+
+    def _is_recorded(self, answer: type, task: LambdaTask, fields: Mapping[str, Any]) -> bool:
+        """Return False if the outcome is to be recorded again."""
         try:
             self._host.write(lambda now: self._host.engine.respond(answer, task.token, now, **fields))
         except UnknownResource as fault:
             log.info("Lambda function %s: the result was too late (%s)", task.name, fault)
         except ServiceError as error:
-            if not self._closed:
+            if not self._closed.is_set():
                 message = "Lambda function %s: the result could not be recorded"
                 self._troubles.failed("results", message, task.name, level=logging.ERROR, error=error)
+            return not isinstance(error, ServiceUnavailable)
         else:
             self._troubles.over("results")
+        return True

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import stat
 import threading
 from pathlib import Path
@@ -91,6 +93,30 @@ def test_backup_that_cannot_be_written_names_its_file_and_the_reason(
     with pytest.raises(ServiceError) as caught:
         back_up(str(tmp_path / "floto.db"), tmp_path / "taken", replace=True)
     assert str(caught.value) == f"cannot write {tmp_path / 'taken'}: Is a directory"
+
+
+def test_backup_replaces_no_pipe(tmp_path: Path) -> None:
+    SqliteService(tmp_path / "db").close()
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(ServiceError, match="pipe: not a regular file"):
+        back_up(str(tmp_path / "db"), tmp_path / "pipe", replace=True)
+    assert stat.S_ISFIFO((tmp_path / "pipe").stat().st_mode)
+
+
+def test_backup_is_written_where_files_cannot_be_linked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def link(*_names: object) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", link)
+    with SqliteService(tmp_path / "db") as service:
+        start(service)
+        service.signal_workflow_execution("wf", "s")
+    assert back_up(str(tmp_path / "db"), tmp_path / "copy")
+    assert signals(tmp_path / "copy") == {"s"}
+    with pytest.raises(ServiceError, match="copy exists; choose another name"):
+        back_up(str(tmp_path / "db"), tmp_path / "copy")
 
 
 def test_backup_removes_leftover_log_files_of_the_copy(tmp_path: Path) -> None:

@@ -58,14 +58,23 @@ def delete_index(path: Path) -> None:
     Path(f"{path}-shm").unlink()
 
 
-HARMS = [delete, replace, delete_log, delete_index]
+def delete_directory(path: Path) -> None:
+    shutil.rmtree(path.parent)
+
+
+def rename_directory(path: Path) -> None:
+    path.parent.rename(path.parent.with_name("renamed"))
+
+
+HARMS = [delete, replace, delete_log, delete_index, delete_directory, rename_directory]
 
 
 @pytest.mark.parametrize("how", HARMS)
 def test_no_call_is_acknowledged_after_the_file_is_deleted(
     tmp_path: Path, how: Callable[[Path], None]
 ) -> None:
-    path = tmp_path / "db"
+    path = tmp_path / "dir" / "db"
+    path.parent.mkdir()
     service = SqliteService(path)
     start(service)
     how(path)
@@ -134,7 +143,8 @@ def event_types(path: Path) -> set[str]:
 def test_pending_poll_fails_at_once_when_the_file_is_deleted(
     tmp_path: Path, how: Callable[[Path], None]
 ) -> None:
-    path = tmp_path / "db"
+    path = tmp_path / "dir" / "db"
+    path.parent.mkdir()
     with SqliteService(path) as service, ThreadPoolExecutor(2) as threads:
         start(service)
         polls = [

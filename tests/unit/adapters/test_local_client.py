@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from functools import cache
@@ -15,8 +17,9 @@ from botocore import UNSIGNED
 from botocore.config import Config
 from botocore.exceptions import ClientError, OperationNotPageableError, ParamValidationError
 
-from floto.adapters import model
+from floto.adapters import lambda_invoker, model
 from floto.adapters.local import LocalClient, LocalSwf, Method
+from floto.adapters.sqlite.sqlite_engine import SqliteEngine
 from floto.adapters.swf import SwfService
 from floto.core.errors import ServiceError, ServiceFault, ServiceUnavailable
 
@@ -247,24 +250,55 @@ def test_lists_are_paged(swf: LocalSwf, method: str, key: str, request_: dict[st
 # A run from end to end, and what is refused on the way.
 
 
+def after_lambda(swf: LocalSwf, input_: str) -> list[dict[str, Any]]:
+    """Schedule the function ``double`` in a new run; return the events when it has ended."""
+    swf.register_domain(name="shop", workflowExecutionRetentionPeriodInDays="30")
+    role = "arn:aws:iam::0:role/any"
+    swf.register_workflow_type(domain="shop", **ORDER, **TYPE_DEFAULTS, defaultLambdaRole=role)
+    start(swf)
+    scheduled = {
+        "decisionType": "ScheduleLambdaFunction",
+        "scheduleLambdaFunctionDecisionAttributes": {"id": "l1", "name": "double", "input": input_},
+    }
+    token = next_decision(swf)["taskToken"]
+    swf.respond_decision_task_completed(taskToken=token, decisions=[scheduled])
+    events: list[dict[str, Any]] = next_decision(swf)["events"]
+    return events
+
+
 def test_lambda_functions_are_invoked_by_name(tmp_path: Path) -> None:
     """The functions that the client was made with are those that runs get."""
-    run_lambda = {"id": "l1", "name": "double", "input": "21"}
     with LocalSwf(tmp_path / "swf.db", durability="normal", functions={"double": lambda x: x * 2}) as swf:
-        swf.register_domain(name="shop", workflowExecutionRetentionPeriodInDays="30")
-        swf.register_workflow_type(
-            domain="shop", **ORDER, **TYPE_DEFAULTS, defaultLambdaRole="arn:aws:iam::0:role/any"
-        )
-        start(swf)
-        swf.respond_decision_task_completed(
-            taskToken=next_decision(swf)["taskToken"],
-            decisions=[
-                {
-                    "decisionType": "ScheduleLambdaFunction",
-                    "scheduleLambdaFunctionDecisionAttributes": run_lambda,
-                }
-            ],
-        )
-        events = next_decision(swf)["events"]
+        events = after_lambda(swf, "21")
     completed = next(event for event in events if event["eventType"] == "LambdaFunctionCompleted")
     assert completed["lambdaFunctionCompletedEventAttributes"]["result"] == "42"
+
+
+def test_lambda_result_is_recorded_when_the_file_can_be_written_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lambda_invoker, "_REPORT_SECONDS", 0.01)
+    write, left = SqliteEngine.write, [3]
+
+    def failing(host: SqliteEngine, call: Any, **given: Any) -> Any:
+        if threading.current_thread().name == "floto-lambda-double" and left[0]:
+            left[0] -= 1
+            raise ServiceUnavailable("the disk is full")  # noqa: EM101, TRY003
+        return write(host, call, **given)
+
+    monkeypatch.setattr(SqliteEngine, "write", failing)
+    with LocalSwf(tmp_path / "swf.db", durability="normal", functions={"double": lambda x: x * 2}) as swf:
+        events = after_lambda(swf, "21")
+    assert "LambdaFunctionCompleted" in [event["eventType"] for event in events]
+    assert left == [0]
+
+
+@pytest.mark.parametrize("error", [SystemExit, asyncio.CancelledError, KeyboardInterrupt])
+def test_lambda_function_that_raises_fails(tmp_path: Path, error: type[BaseException]) -> None:
+    def double(_given: Any) -> None:
+        raise error
+
+    with LocalSwf(tmp_path / "swf.db", durability="normal", functions={"double": double}) as swf:
+        events = after_lambda(swf, "21")
+    failed = next(event for event in events if event["eventType"] == "LambdaFunctionFailed")
+    assert failed["lambdaFunctionFailedEventAttributes"]["reason"] == error.__name__

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sqlite3
 from contextlib import closing, suppress
@@ -37,8 +38,7 @@ def back_up(source: str, target: Path, *, replace: bool = False) -> int:
         if replace:
             new.replace(target)
         else:
-            # Unlike a check before, this does not overwrite a file that was created meanwhile.
-            os.link(new, target)
+            _place(new, target)
         sync_directory(target.parent)
         return target.stat().st_size
     except FileExistsError as error:
@@ -56,10 +56,27 @@ def back_up(source: str, target: Path, *, replace: bool = False) -> int:
                 Path(f"{new}{suffix}").unlink()
 
 
+def _place(new: Path, target: Path) -> None:
+    """Give a file another name. Unlike a check before, this replaces no file that was created meanwhile."""
+    try:
+        os.link(new, target)
+    except OSError as error:
+        if error.errno not in _WITHOUT_LINKS:
+            raise
+        os.close(os.open(target, os.O_CREAT | os.O_EXCL, 0o600))
+        new.replace(target)
+
+
+#: Errors of file systems that have no hard links, such as FAT.
+_WITHOUT_LINKS = frozenset({errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS})
+
+
 def _check_free(source: str, target: Path) -> None:
     """Raise ``ServiceError`` if the copy would replace a used database, or get the log of another one."""
     log_file = Path(f"{target}-wal")
-    if target.exists() and target.samefile(source):
+    if target.exists() and not (target.is_file() or target.is_dir()):
+        message = f"cannot write {target}: not a regular file"
+    elif target.exists() and target.samefile(source):
         message = f"{target} is the database itself"
     elif is_any_held(lease_directory(target)):
         message = f"{target} is in use; stop the processes that have it open, or choose another name"

@@ -103,7 +103,10 @@ class Database:
         """
         if not self.is_file or self.writing is None:
             return
-        directory = self._directory.stat()
+        try:
+            directory = self._directory.stat()
+        except (FileNotFoundError, NotADirectoryError) as error:
+            raise DatabaseGone(self.path) from error
         state = directory.st_dev, directory.st_ino, directory.st_mtime_ns
         if state == self._unchanged:
             return
