@@ -114,6 +114,7 @@ def serve(settings: Settings, ready: Callable[[str], None]) -> None:
         listening(settings.host, settings.port, anywhere=settings.keys is not None) as listener,
         _opened(settings) as operations,
     ):
+        operations.watch()
         url = _url(settings.host, listener)
         hosts = {settings.host, *settings.allowed_hosts}
         pages = _pages_of_server(settings, operations, url, hosts)

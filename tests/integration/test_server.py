@@ -237,6 +237,21 @@ def connections(process: subprocess.Popen[str]) -> int:
     return count
 
 
+def test_run_times_out_while_no_client_calls(server: Server) -> None:
+    with client(server) as swf:
+        run_id = swf.start_workflow_execution(
+            domain="shop",
+            workflowId="left alone",
+            workflowType={"name": "order", "version": "1"},
+            executionStartToCloseTimeout="1",
+        )["runId"]
+        time.sleep(4)
+        execution = {"workflowId": "left alone", "runId": run_id}
+        info = swf.describe_workflow_execution(domain="shop", execution=execution)["executionInfo"]
+    assert info["closeStatus"] == "TIMED_OUT"
+    assert 1 <= (info["closeTimestamp"] - info["startTimestamp"]).total_seconds() < 3
+
+
 def test_server_prints_an_export_line(server: Server) -> None:
     assert server.said[0].startswith("floto server on http://127.0.0.1:")
     assert server.said[0].endswith("swf.db")

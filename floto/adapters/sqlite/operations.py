@@ -121,6 +121,10 @@ class SqliteOperations:
         """Read from the file itself, past every cache; raise an error if it cannot be read."""
         inspection.check(self._host)
 
+    def watch(self) -> None:
+        """Fire deadlines at their time also while no poll is pending, as a server must."""
+        self._host.watch()
+
     def check_file(self) -> None:
         """Raise ``DatabaseGone`` if the file is not the one that was opened; nothing is read."""
         self._host.check_file()

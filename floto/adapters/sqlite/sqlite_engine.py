@@ -219,6 +219,11 @@ class SqliteEngine:
             self._prepare(job)
             return self._commits.wait_for(job)
 
+    def watch(self) -> None:
+        """Fire deadlines at their time also while no poll is pending, as a server must."""
+        if self._database.writing is not None:
+            self._watcher.watch_always()
+
     def check_file(self) -> None:
         """Raise ``DatabaseGone`` if the file is not the one that was opened; nothing is read."""
         with self.usable():

@@ -1,4 +1,4 @@
-"""The thread that looks for commits of other processes, and for due deadlines, while polls are pending."""
+"""The thread that looks for commits of other processes, and for due deadlines."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _LISTEN_SECONDS = 0.1
 
 
 class Watcher:
-    """Looks while polls are pending; its thread starts with the first poll.
+    """Looks while polls are pending, or always; its thread starts with the first poll.
 
     Args:
         database: The open file.
@@ -43,7 +43,13 @@ class Watcher:
         self._look, self._due_in = look, due_in
         self._troubles = TroubleLog(log)
         self._thread: Thread | None = None
+        self._needs_polls = True
         self._lock, self._closed = Lock(), Event()
+
+    def watch_always(self) -> None:
+        """Look also while no poll is pending."""
+        self._needs_polls = False
+        self.start()
 
     def start(self) -> None:
         """Start the thread, unless it has started or is closed."""
@@ -63,7 +69,8 @@ class Watcher:
     def _watch(self) -> None:
         while not self._closed.is_set():
             is_woken = self._wait_for_others()
-            self._wait_queue.wait_for_poll()
+            if self._needs_polls:
+                self._wait_queue.wait_for_poll()
             # Every batch checks, too.
             if is_woken or monotonic() - self._batches.executed_at >= WATCH_SECONDS:
                 self._try_to_look()
