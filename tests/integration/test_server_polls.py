@@ -14,6 +14,7 @@ import pytest
 
 from floto.adapters.http import application
 from floto.adapters.sqlite.operations import SqliteOperations
+from floto.core.swf.pollers import PollKind
 from tests.unit.adapters.http.asgi import PATIENCE, ask, until
 from tests.unit.adapters.http.test_app import POLL, to
 
@@ -115,3 +116,15 @@ def test_task_of_a_pending_http_poll_is_scheduled_and_started_in_one_commit(tmp_
         return list(said)
 
     assert within(tmp_path / "swf.db", play).count("COMMIT") == 1
+
+
+def test_client_with_an_open_task_is_known_after_a_restart_of_the_server(tmp_path: Path) -> None:
+    with closing(SqliteOperations(tmp_path / "db")) as operations:
+        prepare(operations)
+        schedule(operations, "a", "b")
+        assert operations.call("PollForActivityTask", {**POLLED, "identity": "busy"})["activityId"] == "a"
+    with closing(SqliteOperations(tmp_path / "db")) as operations:
+        known = operations.live().polling(PollKind.ACTIVITIES, "orders")
+        assert [(each.domain, each.identity) for each in known] == [("shop", "busy")]
+        operations.call("PollForActivityTask", {**POLLED, "identity": "busy"})
+        assert len(operations.live().polling(PollKind.ACTIVITIES, "orders")) == 1

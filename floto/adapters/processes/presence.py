@@ -30,8 +30,6 @@ _FORGET = timedelta(minutes=15)
 #: Shown as the owner of a task if its process lists no poller.
 _UNNAMED = "another process"
 
-_Key = tuple[str, ...]
-
 
 class Presence:
     """The pollers of this process, in a file for other processes.
@@ -43,13 +41,13 @@ class Presence:
     def __init__(self, leases: Leases | None) -> None:
         self._leases = leases
         #: Ordered by time, latest last.
-        self._pollers: dict[_Key, Poller] = {}
+        self._pollers: dict[tuple[str, ...], Poller] = {}
         self._written = 0.0
         self._lock = Lock()
 
     def saw(self, poller: Poller) -> None:
         """Record a poller."""
-        key = _key(poller)
+        key = poller.key
         with self._lock:
             before = self._pollers.pop(key, None)
             self._pollers[key] = poller
@@ -60,7 +58,7 @@ class Presence:
     def left(self, poller: Poller) -> None:
         """Remove a poller."""
         with self._lock:
-            if self._pollers.pop(_key(poller), None) is not None:
+            if self._pollers.pop(poller.key, None) is not None:
                 self._write(poller.seen)
 
     def _forget(self, now: datetime | None) -> None:
@@ -80,10 +78,6 @@ class Presence:
         # A missing update is no reason to fail a poll; a later one is written.
         with suppress(OSError):
             self._leases.write(SUFFIX, text.encode())
-
-
-def _key(poller: Poller) -> _Key:
-    return poller.domain, poller.kind, poller.task_list, poller.identity
 
 
 def may_see(directory: Path) -> bool:

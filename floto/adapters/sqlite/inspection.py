@@ -5,10 +5,11 @@ Health checks, the backlog and pollers of every task list, and notice of changes
 
 from __future__ import annotations
 
-import itertools
 import shutil
 import sqlite3
+from collections.abc import Iterator
 from contextlib import closing
+from itertools import chain, islice
 from pathlib import Path
 from threading import Lock
 
@@ -16,15 +17,19 @@ from floto.adapters.processes.leases import lease_directory
 from floto.adapters.processes.presence import may_see, pollers, redeliveries
 from floto.adapters.sqlite.sqlite_engine import SqliteEngine
 from floto.adapters.sqlite.storage.database import MEMORY, connect_reading, is_busy
+from floto.adapters.sqlite.storage.rows import CLIENTS
 from floto.adapters.sqlite.storage.schema import Sql
+from floto.adapters.sqlite.storage.store import SqliteStore
 from floto.core.engine.stores.backlogs import backlogs, redelivered
-from floto.core.engine.stores.open_runs import OpenRuns
-from floto.core.swf.pollers import Backlog, Live
+from floto.core.engine.tokens import TaskKind
+from floto.core.swf.pollers import Backlog, Live, Poller, PollKind
 
 #: Minimum free bytes of a disk, for a write-ahead log to grow.
 _LITTLE_ROOM = 2**20
 #: Seconds for which no process of floto holds the lock.
 _LOCK_SECONDS = 2.0
+#: Most tasks of clients of which it is read who has them.
+_MOST_BUSY = 200
 
 
 def check(host: SqliteEngine) -> None:
@@ -48,7 +53,7 @@ def check(host: SqliteEngine) -> None:
 
 def live(host: SqliteEngine) -> Live:
     """Return the backlog and the pollers of every task list, in all processes on the file."""
-    waiting, again = host.query(lambda store, _now: _standing(store.open_runs()))
+    waiting, again, busy = host.query(lambda store, _now: _standing(store))
     if host.path == MEMORY:
         return Live(backlogs=waiting)
     directory = lease_directory(host.path)
@@ -56,16 +61,36 @@ def live(host: SqliteEngine) -> Live:
         problem = f"who polls is not known: {directory} may be read by another user only"
         return Live(backlogs=waiting, problem=problem)
     by_lease = pollers(directory)
+    polling = tuple(chain.from_iterable(by_lease.values()))
+    keys = {each.key for each in polling}
     return Live(
         backlogs=waiting,
-        pollers=tuple(itertools.chain.from_iterable(by_lease.values())),
+        pollers=(*polling, *(each for each in busy if each.key not in keys)),
         problem="" if host.is_read_only else _write_problem(host.path),
         redeliveries=redeliveries(again, by_lease),
     )
 
 
-def _standing(runs: OpenRuns) -> tuple[tuple[Backlog, ...], list[tuple[str, int, str | None]]]:
-    return backlogs(runs), redelivered(runs)
+def _standing(
+    store: SqliteStore,
+) -> tuple[tuple[Backlog, ...], list[tuple[str, int, str | None]], tuple[Poller, ...]]:
+    runs = store.open_runs()
+    busy = islice(_busy_clients(store), _MOST_BUSY)
+    return backlogs(runs), redelivered(runs), tuple({each.key: each for each in busy}.values())
+
+
+def _busy_clients(store: SqliteStore) -> Iterator[Poller]:
+    """Yield who has the open tasks of clients: one that has no free slot does not poll."""
+    for run, _, task in store.open_runs().tasks():
+        if task.started and task.lease == CLIENTS and task.kind is not TaskKind.LAMBDA:
+            (start,) = store.history(run.execution.run_id, task.started - 1, 1)
+            yield Poller(
+                domain=run.domain,
+                kind=PollKind(task.kind),
+                task_list=task.task_list,
+                identity=start.data.identity or "",
+                seen=start.at,
+            )
 
 
 def _write_problem(path: str) -> str:

@@ -35,6 +35,11 @@ class Poller:
     #: Time of its last poll at a server; None for a process that uses the file itself, which is alive.
     seen: datetime | None = None
 
+    @property
+    def key(self) -> tuple[str, PollKind, str, str]:
+        """What distinguishes it from others: domain, kind, task list and identity."""
+        return self.domain, self.kind, self.task_list, self.identity
+
 
 @frozen(kw_only=True)
 class Backlog:
