@@ -109,8 +109,16 @@ def test_redrive_waits_for_a_child_that_takes_longer_and_keeps_what_it_completes
 
 
 @pytest.mark.usefixtures("hasty")
-def test_redrive_that_times_out_while_it_waits_names_the_children_and_starts_nothing(tmp_path: Path) -> None:
-    work = Work(seconds=3)
+def test_redrive_that_times_out_while_it_waits_names_the_children_and_starts_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    work, left, leave = Work(seconds=3), [], run_loops.RunLoops.leave
+
+    def counted(loops: run_loops.RunLoops, *given: Any) -> None:
+        left.append(loops)
+        leave(loops, *given)
+
+    monkeypatch.setattr(run_loops.RunLoops, "leave", counted)
     with SqliteService(tmp_path / "db") as service:
         with pytest.raises(floto.WorkflowFailed):
             run(service, work)
@@ -118,6 +126,8 @@ def test_redrive_that_times_out_while_it_waits_names_the_children_and_starts_not
         with pytest.raises(TimeoutError, match="timed out; still open, and to be canceled: w:sub"):
             run(service, work, redrive=True, timeout=0.3)
         assert service.latest_execution("w") == last
+        # Each call waits once for the running activities.
+        assert len(left) == 2
 
 
 def test_failed_run_returns_at_once_if_the_cancellation_of_its_open_child_was_not_requested(

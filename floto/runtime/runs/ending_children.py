@@ -79,8 +79,8 @@ def wait_for_children(children: EndingChildren, loops: RunLoops, deadline: TimeL
     """Decide and work for children until they have closed, which takes as long as their activities do.
 
     Raises:
-        TimeoutError: after the deadline.
-        KeyboardInterrupt: after a signal.
+        TimeoutError: after the deadline; the caller has to end the loops.
+        KeyboardInterrupt: after a signal, when the running activities have finished.
         ServiceError: if a loop ends with it.
     """
 
@@ -92,7 +92,8 @@ def wait_for_children(children: EndingChildren, loops: RunLoops, deadline: TimeL
         loops.start()
         loops.settle(ending)
     if deadline.stop.is_set():
-        (loops.leave if deadline.is_over else loops.finish)()
+        if not deadline.is_over:
+            loops.finish()
         msg = f"still open, and to be canceled: {first_few(children.open_ids())}"
         raise deadline.error(msg, NotStarted)
 
