@@ -185,6 +185,20 @@ def test_program_logs_with_the_documented_helper(talking: Shell) -> None:
     assert "INFO my.own.module workflow_id=w run_id=" in done.stderr
 
 
+def test_failure_is_reported_where_a_handler_of_the_user_raises(activities: Activities) -> None:
+    class Broken(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            raise OSError(record.name)
+
+    handler, logger = Broken(logging.WARNING), logging.getLogger("floto.activity")
+    logger.addHandler(handler)
+    try:
+        with pytest.raises(floto.WorkflowFailed, match="a: ValueError: on purpose"):
+            floto.run(spec(task("fail", "a")), activities=activities, timeout=PATIENCE)
+    finally:
+        logger.removeHandler(handler)
+
+
 def test_import_configures_no_logging() -> None:
     program = "import floto, floto.logs, logging\nfloto.run\nassert not logging.getLogger().handlers"
     subprocess.run([sys.executable, "-c", program], check=True)

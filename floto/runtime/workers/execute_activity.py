@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import os
@@ -107,7 +108,18 @@ def perform(
     except DroppedAtStop:
         raise
     except BaseException as error:  # noqa: BLE001 - sys.exit() in an activity is a failure like any other
+        # The outcome is reported also where a handler of the user's raises.
+        with contextlib.suppress(Exception):
+            _log(current, error)
         return _raised(current, error)
+
+
+def _log(current: RunningActivity, error: BaseException) -> None:
+    if isinstance(error, Canceled) and current.cancel_requested:
+        log.info("activity %s stopped: %s", current.id, shorten_middle(_message(error), payload.LIMIT))
+    else:
+        frames = _frames_of_activity(error.__traceback__) or error.__traceback__
+        log.warning("activity %s failed", current.id, exc_info=(type(error), error, frames))
 
 
 def _context(task: PolledActivityTask, payloads: Store | None, on_timeouts: OnTimeouts) -> Any:
@@ -174,10 +186,7 @@ def _raised(current: RunningActivity, error: BaseException) -> Outcome:
     spare = len(CHECKPOINT) + len(TRACEBACK) + len(checkpoint) if checkpoint else 0
     message = shorten_middle(_message(error), payload.LIMIT - spare)
     if isinstance(error, Canceled) and current.cancel_requested:
-        log.info("activity %s stopped: %s", current.id, message)
         return Stopped(message or None)
-    frames = _frames_of_activity(error.__traceback__) or error.__traceback__
-    log.warning("activity %s failed", current.id, exc_info=(type(error), error, frames))
     room = payload.LIMIT - len(message) - max(spare, len(TRACEBACK))
     details = joined_details(message, _traceback(error, room), checkpoint)
     return Failed(shorten_middle(type(error).__name__, REASON_LIMIT), details)
