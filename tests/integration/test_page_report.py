@@ -29,9 +29,9 @@ spec = floto.DeciderSpec(activity_tasks=[ask], task_list="others")
 """
 
 
-def test_script_and_style_of_all_pages_are_at_most_60_kb() -> None:
+def test_script_and_style_of_all_pages_are_at_most_62_kb() -> None:
     sizes = {each.name: each.stat().st_size for each in STATIC.iterdir() if each.suffix in {".js", ".css"}}
-    assert sum(sizes.values()) <= 60_000, sizes
+    assert sum(sizes.values()) <= 62_000, sizes
 
 
 def test_assets_of_the_first_load_are_at_most_150_kb() -> None:

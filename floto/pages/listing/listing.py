@@ -98,6 +98,8 @@ class Listing:
         #: Grows with every change of a row.
         self.version = 0
         self.is_loaded = False
+        #: Why the last look of those who watch it failed; empty if it did not.
+        self.problem = ""
         self._open: dict[str, RunRow] = {}
         self._closed: dict[str, RunRow] = {}
         self._states: dict[str, State] = {}

@@ -96,6 +96,43 @@ export function dropped(element, use) {
 	})
 }
 
+export function sayLive(text) {
+	$("live").textContent = text
+	$("live").classList.toggle("on", text === "live")
+}
+
+// Take the messages of a stream while the page is seen: a browser has few connections for each server.
+// It gives up a stream that is refused, which is opened again here. Returns what ends it
+export function subscribe(url, take) {
+	let [source, late, said] = []
+	const say = (text) => text !== said && sayLive((said = text))
+	const close = () => {
+		clearTimeout(late)
+		source = source?.close()
+	}
+	const lost = (why) => {
+		close()
+		say(`not live: ${plain(why)}`)
+		late = setTimeout(open, 3000)
+	}
+	const open = () => {
+		close()
+		if (document.hidden) return
+		const stream = (source = new EventSource(url))
+		const current = (act) => (found) => stream === source && act(found)
+		stream.onmessage = ({data}) => take(JSON.parse(data)).then(current(() => say("live")), current((error) => lost(error.message)))
+		stream.addEventListener("problem", ({data}) => say(`not live: ${plain(JSON.parse(data))}`))
+		stream.onerror = () => (stream.readyState === 2 ? lost("the server fails, or too many pages are open") : say("connecting…"))
+	}
+	document.addEventListener("visibilitychange", open)
+	open()
+	return () => {
+		document.removeEventListener("visibilitychange", open)
+		close()
+		say("")
+	}
+}
+
 // Store a value if there is one; storage may be refused
 function stored(name, value) {
 	try {

@@ -1,5 +1,5 @@
 // The list of runs, live; and the bar, and what files are dropped on, of every page that the server draws.
-import {$, badge, clock, dropped, duration, each$, el, plain, renew, switches, times} from "./common.js"
+import {$, badge, clock, dropped, duration, each$, el, plain, renew, sayLive, subscribe, switches, times} from "./common.js"
 
 const table = $("runs")
 
@@ -50,38 +50,20 @@ function ages() {
 	}
 }
 
-let source = null
-
-// Follow the list while the page is seen: a browser has few connections for each server
-function follow() {
-	source?.close()
-	if (document.hidden || !table.dataset.events) return
-	source = new EventSource(table.dataset.events)
-	source.onopen = () => state("live")
-	source.onmessage = (event) => show(JSON.parse(event.data))
-	source.onerror = () => state(source.readyState === 2 ? "not live: load the page again" : "connecting…")
-}
-
-function state(text) {
-	$("live").textContent = text
-	$("live").classList.toggle("on", text === "live")
-}
-
 // Open a saved history that was dropped on the list
 async function opened(file) {
-	state(`opening ${plain(file.name, 100)}…`)
+	sayLive(`opening ${plain(file.name, 100)}…`)
 	const headers = {"x-floto-token": table.dataset.token}
 	const answer = await fetch("/open", {method: "POST", body: file, headers}).catch(() => null)
 	if (answer?.ok) location.assign(answer.headers.get("location"))
-	else state(`${plain(file.name, 100)} cannot be opened: ${answer ? plain(await answer.text()) : "no answer"}`)
+	else sayLive(`${plain(file.name, 100)} cannot be opened: ${answer ? plain(await answer.text()) : "no answer"}`)
 }
 
 each$("[data-drop]", (area) => dropped(area, async (file) => (area.value = await file.text())))
 if (table) {
 	ages()
 	setInterval(ages, 1000)
-	follow()
-	document.addEventListener("visibilitychange", follow)
+	if (table.dataset.events) subscribe(table.dataset.events, async (list) => show(list))
 	dropped(document, opened)
 	addEventListener("keydown", (event) => {
 		if (event.key !== "/" || event.ctrlKey || event.metaKey || event.target.closest("input, select")) return

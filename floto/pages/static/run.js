@@ -1,6 +1,6 @@
 // One run at any moment: floto computed all that is shown, and this script shows what holds at an event.
 
-import {$, badge, choice, clock, dropped, duration, each$, el, plain, region, renew, svg, switches} from "./common.js"
+import {$, badge, choice, clock, dropped, duration, each$, el, plain, region, renew, subscribe, svg, switches} from "./common.js"
 import {at, attempts, BAD, counts, Graph, lookup, page, past, PENDING, RETRY, status, Timeline, when, words} from "./draw.js"
 
 const FORMAT = "floto.view/1"
@@ -436,6 +436,7 @@ const openFile = (file) => file && attempt(plain(file.name, 100), async () => {
 	load(doc)
 	opened({run: -1})
 	if ($("helps")) helped([])
+	page.unfollow?.()
 })
 
 // Show what helps the run now
@@ -446,25 +447,20 @@ function helped(found) {
 
 // Load the document again when the run has more events; stay at the last one
 function follow({document: url, changes}) {
-	let stream = null
-	const listen = () => {
-		stream?.close()
-		if (document.hidden) return
-		stream = new EventSource(changes)
-		stream.onmessage = async ({data}) => {
-			if (page.run) return
-			const news = JSON.parse(data)
-			helped(news.help)
-			// A new stream tells everything again
-			const doc = news.event > page.last && (await fetched(url).catch(() => void setTimeout(listen, 1e3)))
-			if (!doc || page.run || doc.events.at.length <= page.last) return
-			const {event, last, task, opened: groups} = page
-			load(doc)
-			opened({task, opened: groups, event: event === last ? page.last : event})
-		}
-	}
-	document.addEventListener("visibilitychange", listen)
-	listen()
+	page.unfollow = subscribe(changes, async (news) => {
+		helped(news.help)
+		const doc = news.event > page.last && (await fetched(url))
+		if (page.run) return
+		if (doc && doc.events.at.length > page.last) renewed(doc)
+		if (news.closed) page.unfollow()
+	})
+}
+
+// Show the document of a later event of the same run
+function renewed(doc) {
+	const {event, last, task, opened: groups} = page
+	load(doc)
+	opened({task, opened: groups, event: event === last ? page.last : event})
 }
 
 const scale = (by) => view.drawing?.scale?.(view.drawing.zoom * by)

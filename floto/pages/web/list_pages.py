@@ -16,13 +16,15 @@ from floto.core.swf.identifiers import shown
 from floto.pages.listing import rows
 from floto.pages.listing.filters import Filter, FilterError, parse
 from floto.pages.listing.listing import SORTS, Listing, Query
-from floto.pages.web.responses import Stream, url_of
+from floto.pages.web.responses import Stream, problem_message, url_of
 from floto.pages.web.security import Refused
 from floto.pages.web.site import Site, cells_of, now_ms
 from floto.pages.web.watch import HEARTBEAT
 
 #: Digits of the number of a page.
 _DIGITS = 8
+#: The version of a listing, and why the last look at its service failed.
+_Seen = tuple[int, str]
 
 
 class ListPages:
@@ -67,10 +69,12 @@ class ListPages:
 
     async def _list_messages(self, listing: Listing, query: Query) -> AsyncIterator[str]:
         sent: dict[str, Any] = {}
-        version = -1
+        known: _Seen = (-1, "")
         while not self._site.watch.is_stopped:
-            if listing.version != version:
-                version = listing.version
+            before, known = known, _seen(listing)
+            if known[1]:
+                yield problem_message(known[1])
+            elif known != before:
                 page = await self._site.in_thread(listing.page, query, now_ms())
                 cells = {run.run_id: cells_of(run, query.domain, 0) for run in page.rows}
                 changed = {id_: row for id_, row in cells.items() if sent.get(id_) != row}
@@ -79,11 +83,11 @@ class ListPages:
                 yield f"data: {json.dumps(message)}\n\n"
             else:
                 yield ": heartbeat\n\n"
-            await self._until_news(listing, version)
+            await self._until_news(listing, known)
 
-    async def _until_news(self, listing: Listing, version: int) -> None:
+    async def _until_news(self, listing: Listing, known: _Seen) -> None:
         end = asyncio.get_running_loop().time() + HEARTBEAT
-        while not self._site.watch.is_stopped and listing.version == version:
+        while not self._site.watch.is_stopped and _seen(listing) == known:
             left = end - asyncio.get_running_loop().time()
             if left <= 0:
                 return
@@ -108,3 +112,7 @@ class ListPages:
         if domain not in domains and domain != self._site.source.domain:
             raise Refused(404, f"there is no domain {shown(domain)} on {self._site.source.name}")
         return await self._site.watch.fresh(domain)
+
+
+def _seen(listing: Listing) -> _Seen:
+    return listing.version, listing.problem

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import AsyncIterator, Callable, Mapping
 from importlib.resources import files
 from pathlib import PurePath
@@ -31,6 +32,11 @@ class Stream(StreamingResponse):
             await super().__call__(scope, receive, send)
         finally:
             self._on_end()
+
+
+def problem_message(problem: str) -> str:
+    """Return the server-sent event of a stream whose service fails; the next message says that it is over."""
+    return f"event: problem\ndata: {json.dumps(problem)}\n\n"
 
 
 class Assets:

@@ -8,7 +8,7 @@ from functools import partial
 from time import time
 from typing import Any
 
-from attrs import frozen
+from attrs import define, field, frozen
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
@@ -20,7 +20,7 @@ from floto.pages.comparison import compared
 from floto.pages.documents import Document
 from floto.pages.runs import RunRow, polled
 from floto.pages.web.requests import HISTORY_LIMIT, body, form
-from floto.pages.web.responses import Stream, document_response, run_url
+from floto.pages.web.responses import Stream, document_response, problem_message, run_url
 from floto.pages.web.security import TOKEN_HEADER, Refused
 from floto.pages.web.site import Site, cells_of, now_ms
 from floto.pages.web.watch import HEARTBEAT
@@ -44,6 +44,15 @@ class _News:
         """The server-sent event; its id is that of the run's last event."""
         data = json.dumps({"event": self.last, "closed": self.is_closed, "help": self.help})
         return f"id: {self.last}\ndata: {data}\n\n"
+
+
+@define
+class _Look:
+    """The last look at a run that succeeded: its news, the version of the service, and when that was."""
+
+    news: _News = _News(last=0, is_closed=False, pollers=None, help=())
+    version: object = field(factory=object)
+    at: float = 0.0
 
 
 class RunPages:
@@ -103,34 +112,38 @@ class RunPages:
         return Stream(self._run_messages(domain, run), on_end=partial(place.__exit__, None, None, None))
 
     async def _run_messages(self, domain: str, run: WorkflowExecution) -> AsyncIterator[str]:
-        told: _News | None = None
-        news: _News | None = None
-        seen, looked, spoke = object(), 0.0, time()
-        source, watch = self._site.source, self._site.watch
+        told, spoke, last = "", time(), _Look()
+        watch, what = self._site.watch, f"reading run {run.workflow_id!r}"
         while not watch.is_stopped:
-            before, seen = seen, await self._site.in_thread(source.version)
-            # Pollers come and go without a change of the service.
-            if seen is None or seen != before or time() - looked >= source.pace.idle:
-                looked = time()
-                news = await self._site.in_turn(self._news, domain, run, news)
-            if news is not None and news.message != (told and told.message):
-                told, spoke = news, time()
-                yield news.message
+            problem = await watch.problem_of(what, self._look(domain, run, last))
+            message = problem_message(problem) if problem else last.news.message
+            if message != told:
+                told, spoke = message, time()
+                yield message
             elif time() - spoke >= HEARTBEAT:
                 spoke = time()
                 yield ": heartbeat\n\n"
-            if news is not None and news.is_closed:
+            if last.news.is_closed:
                 return
-            await watch.pause(source.pace.every)
+            await watch.pause(self._site.source.pace.every)
 
-    def _news(self, domain: str, run: WorkflowExecution, known: _News | None) -> _News:
+    async def _look(self, domain: str, run: WorkflowExecution, last: _Look) -> None:
+        """Bring the last look at a run up to date."""
+        source = self._site.source
+        version = await self._site.in_thread(source.version)
+        # Pollers come and go without a change of the service.
+        if version is None or version != last.version or time() - last.at >= source.pace.idle:
+            last.news = await self._site.in_turn(self._news, domain, run, last.news)
+            last.version, last.at = version, time()
+
+    def _news(self, domain: str, run: WorkflowExecution, known: _News) -> _News:
         """Return the news of an open run; ``known`` as it is, if neither the run nor the pollers changed."""
         last, is_closed = self._site.documents.last_event_id(domain, run)
         found = polled(self._site.source.live(), domain)
         pollers = (
             None if found is None else {place: {each.serves for each in all} for place, all in found.items()}
         )
-        if known is not None and (known.last, known.pollers) == (last, pollers):
+        if (known.last, known.pollers) == (last, pollers):
             return known
         return _News(last, is_closed, pollers, () if is_closed else self._help(domain, run))
 

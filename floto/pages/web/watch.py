@@ -16,6 +16,7 @@ from time import monotonic
 from typing import Any
 
 from floto.core.errors import FlotoError
+from floto.core.visible import visible
 from floto.pages.listing.listing import Listing
 from floto.pages.source import Source
 from floto.pages.web.security import Refused
@@ -84,7 +85,7 @@ class Watch:
             await self._in_thread(listing.refresh)
         elif domain not in self._loops:
             look = self._look(domain, listing)
-            with suppress(TimeoutError, FlotoError):
+            with suppress(TimeoutError):
                 await asyncio.wait_for(asyncio.shield(look), _PATIENCE)
         return listing
 
@@ -130,14 +131,25 @@ class Watch:
             look = self._looks[domain] = asyncio.create_task(self._refreshed(listing))
         return look
 
-    async def _refreshed(self, listing: Listing) -> None:
-        what = "looking for runs"
+    async def problem_of(self, what: str, look: Awaitable[object]) -> str:
+        """Wait for a look at the service; return why it failed, which is logged, or an empty string."""
         try:
-            if await self._in_thread(listing.refresh):
-                self._tell()
-            self._troubles.over(what)
+            await look
         except FlotoError as error:
-            self._troubles.failed(what, "cannot read the runs: %s", error)
+            self._troubles.failed(what, f"{what} failed: %s", error)
+            return visible(str(error))
+        except Exception as error:  # noqa: BLE001 - a page must not stay as it is without a word
+            if not self.is_stopped:
+                self._troubles.failed(what, f"{what} failed: %r", error, error=error)
+            return "the log of the server says why"
+        self._troubles.over(what)
+        return ""
+
+    async def _refreshed(self, listing: Listing) -> None:
+        before = listing.version, listing.problem
+        listing.problem = await self.problem_of("reading the runs", self._in_thread(listing.refresh))
+        if (listing.version, listing.problem) != before:
+            self._tell()
 
     async def _follow(self, domain: str) -> None:
         took = 0.0

@@ -1,0 +1,107 @@
+"""Pages in a real browser while their service fails or refuses their streams, and afterwards."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from floto.core.swf.service import StartRequest
+from floto.pages.web.watch import MOST_VIEWERS
+from floto.runtime.connect import connect
+from tests.integration.browser import Browser, browser, needs_browser, problems, ui, until
+from tests.integration.page_runs import Page
+from tests.integration.shown import ORDER, Shop, shop
+from tests.integration.test_server import serving
+from tests.integration.test_ui_list import stream
+
+__all__ = ["browser"]
+pytestmark = needs_browser
+
+
+@pytest.fixture
+def page(browser: Browser, tmp_path: Path) -> Iterator[Page]:
+    problems(browser)
+    yield Page(browser, tmp_path)
+    assert problems(browser) == []
+
+
+@contextmanager
+def opened(page: Page, url: str) -> Iterator[None]:
+    """Open a live page, and leave it before its server ends."""
+    page.browser.get(url)
+    try:
+        yield
+    finally:
+        page.browser.get("about:blank")
+
+
+def is_live(page: Page) -> bool:
+    return page.text("#live") == "live"
+
+
+@contextmanager
+def running(page: Page, directory: Path) -> Iterator[Shop]:
+    """Show the page of an open run, order-1."""
+    with shop(directory) as made, ui(made.url, cwd=directory) as served:
+        made.running("order-1")
+        with opened(page, f"{served.url}/runs/order-1"):
+            until(page.browser, lambda: is_live(page))
+            yield made
+
+
+@pytest.mark.parametrize(("path", "status"), [("/", "#runs .status"), ("/runs/remote", "#state")])
+def test_page_says_that_it_is_not_live_while_the_service_is_down_and_goes_on_afterwards(
+    page: Page, tmp_path: Path, path: str, status: str
+) -> None:
+    with ExitStack() as stack:
+        server = stack.enter_context(serving(tmp_path / "swf.db"))
+        service: Any = connect(server.url)
+        service.prepare([ORDER], [])
+        service.start_workflow_execution(StartRequest(workflow_id="remote", workflow_type=ORDER))
+        served = stack.enter_context(ui(server.url, cwd=tmp_path))
+        stack.enter_context(opened(page, f"{served.url}{path}"))
+        until(page.browser, lambda: is_live(page))
+        server.process.kill()
+        server.process.wait()
+        page.sees("not live: ", "#live")
+        stack.enter_context(serving(tmp_path / "swf.db", "--port", server.url.rpartition(":")[2]))
+        until(page.browser, lambda: is_live(page))
+        service.terminate_workflow_execution("remote")
+        service.close()
+        page.sees("TERMINATED", status)
+        served.process.terminate()
+        assert "Traceback" not in served.process.communicate()[1]
+
+
+@pytest.mark.parametrize("path", ["/", "/runs/order-1"])
+def test_page_whose_stream_is_refused_says_so_and_tries_again(page: Page, tmp_path: Path, path: str) -> None:
+    with shop(tmp_path) as made, ui(made.url, cwd=tmp_path) as served, ExitStack() as outer:
+        made.running("order-1")
+        with ExitStack() as stack:
+            for _ in range(MOST_VIEWERS):
+                stack.enter_context(stream(served, "/events"))
+            outer.enter_context(opened(page, f"{served.url}{path}"))
+            page.sees("not live: ", "#live")
+        until(page.browser, lambda: is_live(page))
+
+
+def test_page_of_a_run_that_closes_is_not_called_live(page: Page, tmp_path: Path) -> None:
+    with running(page, tmp_path) as made:
+        made.service.terminate_workflow_execution("order-1")
+        page.sees("TERMINATED", "#state")
+        until(page.browser, lambda: page.text("#live") == "")
+
+
+def test_document_that_cannot_be_read_is_not_called_live(page: Page, tmp_path: Path) -> None:
+    with running(page, tmp_path) as made:
+        page.browser.execute_script(
+            "window.read = fetch; window.fetch = () => Promise.reject(new TypeError('refused by the test'))"
+        )
+        made.service.terminate_workflow_execution("order-1")
+        page.sees("not live: refused by the test", "#live")
+        page.browser.execute_script("window.fetch = read")
+        page.sees("TERMINATED", "#state")
