@@ -21,6 +21,11 @@ export function lookup(intervals) {
 	return intervals[low - 1] ?? []
 }
 
+// The ids of a task and of a group: in the document of a later event, they have other numbers
+export const taskId = (task) => page.doc.tasks[task]?.id
+export const groupId = (number) => taskId(page.doc.groups[number]?.tasks[0])
+const isOpen = (number) => page.opened.has(groupId(number))
+
 export const at = (event) => page.times[event - 1]
 export const past = (event) => event > 0 && event <= page.event
 export const status = (task) => page.doc.statuses[lookup(page.doc.tasks[task].statuses)[1]] ?? "not there"
@@ -55,7 +60,7 @@ function rows(lanes) {
 	let hidden = Infinity
 	return lanes.flatMap(([depth, task, number]) => {
 		if (depth > hidden) return []
-		hidden = number >= 0 && !page.opened.has(number) ? depth : Infinity
+		hidden = number >= 0 && !isOpen(number) ? depth : Infinity
 		return {depth, task, group: number}
 	})
 }
@@ -63,14 +68,14 @@ function rows(lanes) {
 // What a drawing shows of a task or a group
 function item(row) {
 	const folded = row.task < 0
-	const open = page.opened.has(row.group)
+	const open = isOpen(row.group)
 	const now = worst(row)
 	const tries = folded ? 0 : attempts(row.task).length
 	const name = folded ? `${plain(group(row).label)} ×${group(row).inner.length}` : plain(page.doc.tasks[row.task].id)
 	const role = folded ? "" : page.doc.tasks[row.task].role
 	const note = folded ? counts(group(row).inner).map(([each, count]) => `${symbol(each)} ${count} ${each}`).join(" ") : `${now}${tries > 1 ? `, attempt ${tries}` : ""}${role && `, ${role}`}`
 	const attributes = {
-		role: "button", tabindex: 0, "data-key": folded ? `g${row.group}` : `t${row.task}`, "data-status": now, "aria-label": `${name}: ${note}`,
+		role: "button", tabindex: 0, "data-key": folded ? `g${groupId(row.group)}` : `t${taskId(row.task)}`, "data-status": now, "aria-label": `${name}: ${note}`,
 		"aria-expanded": folded ? open : null, onclick: () => (folded ? page.toggle(row.group) : page.select(row.task)),
 	}
 	const chosen = folded ? !open && holds(row, page.task) : row.task === page.task
@@ -180,7 +185,7 @@ export class Graph extends Surface {
 	lay() {
 		const {boxes, width, height} = page.doc.graph
 		const cells = boxes.flatMap((box) => {
-			if (!page.opened.has(box.group)) return []
+			if (!isOpen(box.group)) return []
 			const below = rows(page.doc.lanes.slice(...group(box).below))
 			const columns = Math.ceil(Math.sqrt(below.length / 5))
 			const [left, top] = [box.left + 12, box.top + BOX.h + 6]

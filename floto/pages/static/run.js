@@ -1,7 +1,7 @@
 // One run at any moment: floto computed all that is shown, and this script shows what holds at an event.
 
 import {$, badge, choice, clock, dropped, duration, each$, el, plain, region, renew, subscribe, svg, switches} from "./common.js"
-import {at, attempts, BAD, counts, Graph, lookup, page, past, PENDING, RETRY, status, Timeline, when, words} from "./draw.js"
+import {at, attempts, BAD, counts, Graph, groupId, lookup, page, past, PENDING, RETRY, status, taskId, Timeline, when, words} from "./draw.js"
 
 const FORMAT = "floto.view/1"
 const TABS = ["graph", "timeline", "tasks", "events", "decisions", "data", "check"]
@@ -40,7 +40,8 @@ page.select = (task) => {
 	view.drawing?.reveal?.(page.task)
 }
 page.toggle = (group) => {
-	if (!page.opened.delete(group)) page.opened.add(group)
+	const id = groupId(group)
+	if (!page.opened.delete(id)) page.opened.add(id)
 	view.drawing.lay()
 	show()
 }
@@ -76,7 +77,8 @@ function conditions(task) {
 
 const button = (label, onclick, more) => el("button", {type: "button", onclick, ...more}, label)
 const link = (label, onclick, key) => el("button.link", {type: "button", onclick, "data-key": key}, label)
-const taskLink = (task, key) => (task >= 0 ? link(page.doc.tasks[task].id, () => page.select(task), `${key}t${task}`) : "")
+const taskLink = (task, key) => (task >= 0 ? link(taskId(task), () => page.select(task), `${key}t${taskId(task)}`) : "")
+const numbered = (id) => page.doc.tasks.findIndex((each) => each.id === id)
 const soft = (...children) => el("p.soft", ...children)
 const head = (name) => el("h3", name)
 const classed = (event, now = event === page.event) => ({class: now ? "now" : event > page.event ? "later" : null, "aria-current": now || null})
@@ -240,7 +242,7 @@ function tree(task, above, leads) {
 		const other = each.task ?? task
 		const again = above.has(other) || above.size > 3 * MOST.lines || !conditions(other).length
 		above.add(other)
-		return el("li", each.text, ...(other === task ? [] : [" ", badge(status(other)), " ", taskLink(other, `w${task}`)]), !again && tree(other, above, leads))
+		return el("li", each.text, ...(other === task ? [] : [" ", badge(status(other)), " ", taskLink(other, `w${taskId(task)}`)]), !again && tree(other, above, leads))
 	})
 	return el("ul.tree", ...items, items.length < lines.length && el("li", `and ${lines.length - items.length} more`))
 }
@@ -387,7 +389,7 @@ function show() {
 	page.late = setTimeout(() => history.replaceState(null, "", `#${new URLSearchParams(state())}`), 200)
 }
 
-const state = () => Object.entries({run: Math.max(page.run, 0), event: page.event < page.last ? page.event : "", task: page.doc.tasks[page.task]?.id, tab: page.tab, mode: page.decisions ? "decisions" : "", filter: page.filter}).filter(([, found]) => found)
+const state = () => Object.entries({run: Math.max(page.run, 0), event: page.event < page.last ? page.event : "", task: taskId(page.task), tab: page.tab, mode: page.decisions ? "decisions" : "", filter: page.filter}).filter(([, found]) => found)
 
 async function recall() {
 	const kept = new URLSearchParams(location.hash.slice(1))
@@ -398,7 +400,7 @@ async function recall() {
 	}
 	const event = Math.min(Math.max(Number(kept.get("event")) || page.last, 1), page.last)
 	const name = TABS.includes(kept.get("tab")) ? kept.get("tab") : page.tab
-	opened({event, tab: name, task: page.doc.tasks.findIndex((each) => each.id === kept.get("task")), decisions: kept.get("mode") === "decisions", filter: kept.get("filter") ?? ""})
+	opened({event, tab: name, task: numbered(kept.get("task")), decisions: kept.get("mode") === "decisions", filter: kept.get("filter") ?? ""})
 }
 
 function opened(more) {
@@ -458,9 +460,10 @@ function follow({document: url, changes}) {
 
 // Show the document of a later event of the same run
 function renewed(doc) {
-	const {event, last, task, opened: groups} = page
+	const {event, last, opened: groups} = page
+	const id = taskId(page.task)
 	load(doc)
-	opened({task, opened: groups, event: event === last ? page.last : event})
+	opened({task: numbered(id), opened: groups, event: event === last ? page.last : event})
 }
 
 const scale = (by) => view.drawing?.scale?.(view.drawing.zoom * by)
