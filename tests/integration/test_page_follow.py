@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 import floto
 from floto.core.payloads import payload
 from floto.core.spec.decider_spec import CODEC
@@ -18,8 +20,9 @@ from tests.integration.test_page_live import Site, opened, site
 __all__ = ["browser", "site"]
 pytestmark = needs_browser
 
-#: Enough tasks alike to be shown as a group.
-ALIKE = 9
+#: Tasks alike: a group, and more rows than are in sight.
+ALIKE = 40
+DECLARED, PARTS = ALIKE + 3, 5
 
 
 def generating(site: Site) -> None:
@@ -40,14 +43,15 @@ def generating(site: Site) -> None:
 
 
 def split(site: Site) -> None:
-    """Let the generator return five tasks, which the document has behind it."""
-    parts = [floto.ActivityTask(id_=f"part {n}", name="item", version="1") for n in range(5)]
+    """Let the generator return tasks, which the document has behind it."""
+    parts = [floto.ActivityTask(id_=f"part {n}", name="item", version="1") for n in range(PARTS)]
     task = site.shop.service.poll_for_activity_task(LIST, "worker", 5)
     assert task is not None
     result = json.dumps([CODEC.unstructure(part) for part in parts])
     site.shop.service.respond_activity_task_completed(task.token, result)
     site.shop.decide()
-    site.page.sees("of 17 tasks", "#matches")
+    last = len(site.shop.service.history(task.execution))
+    until(site.page.browser, lambda: site.page.one("#slider").get_attribute("max") == str(last))
 
 
 def expanded(page: Page) -> list[str]:
@@ -63,7 +67,7 @@ def expanded(page: Page) -> list[str]:
 def test_chosen_task_and_open_group_stay_when_a_generator_returns_tasks(site: Site) -> None:
     generating(site)
     page = opened(site, "order-1", "task=after+2&tab=tasks")
-    page.sees("of 12 tasks", "#matches")
+    page.sees(f"of {DECLARED} tasks", "#matches")
     page.tab("graph")
     page.browser.execute_script(
         "document.querySelector('#view [aria-expanded=false]').dispatchEvent(new MouseEvent('click'))"
@@ -75,3 +79,50 @@ def test_chosen_task_and_open_group_stay_when_a_generator_returns_tasks(site: Si
     assert page.texts("#view tr.chosen button") == ["after 2"]
     page.tab("graph")
     assert expanded(page) == [group]
+
+
+#: The place of the view and its zoom, which is the width of the drawing.
+PLACE = """
+const area = document.querySelector("#view > :is(.rows, .surface, .scroll)")
+return [area.scrollLeft, area.scrollTop, document.querySelector("#view .sizer")?.style.width ?? ""]
+"""
+
+
+def scrolled(page: Page, left: int, top: int) -> list[int]:
+    """Scroll the view; return its place."""
+    script = 'document.querySelector("#view > :is(.rows, .surface, .scroll)").scrollTo(...arguments)'
+    page.browser.execute_script(script, left, top)
+    found: list[int] = page.browser.execute_script(PLACE)
+    assert found[:2] == [left, top]
+    return found
+
+
+@pytest.mark.parametrize(
+    ("tab", "keys", "left", "top"),
+    [("graph", "++++", 150, 90), ("timeline", "++", 300, 0), ("tasks", "", 0, 450), ("events", "", 0, 210)],
+)
+def test_view_stays_where_the_reader_has_scrolled_and_zoomed(
+    site: Site, tab: str, keys: str, left: int, top: int
+) -> None:
+    generating(site)
+    page = opened(site, "order-1", f"tab={tab}")
+    page.press(*keys)
+    before = scrolled(page, left, top)
+    split(site)
+    assert page.browser.execute_script(PLACE) == before
+
+
+def test_events_follow_the_last_one_as_long_as_it_is_in_sight(site: Site) -> None:
+    generating(site)
+    page = opened(site, "order-1", "tab=events")
+    split(site)
+    until(page.browser, lambda: page.text("#view tr.now td") == str(page.event))
+
+
+def test_focus_stays_on_the_same_task(site: Site) -> None:
+    generating(site)
+    page = opened(site, "order-1", "tab=graph")
+    page.browser.execute_script("document.querySelector('#view g[aria-label^=\"after 2\"]').focus()")
+    split(site)
+    name = page.browser.switch_to.active_element.get_attribute("aria-label") or ""
+    assert name.startswith("after 2: ")

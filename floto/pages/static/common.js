@@ -19,15 +19,16 @@ function fill(create, name, rest) {
 	return element
 }
 
-export const region = (kind, label, ...children) => el(kind, {tabindex: 0, role: "region", "aria-label": label}, ...children)
+export const region = (kind, label, ...children) => el(kind, {tabindex: 0, role: "region", "aria-label": label, "data-key": "area"}, ...children)
 
 const present = (children) => children.filter(Boolean).map((child) => (child instanceof Node ? child : plain(child, 2000)))
 
 // Replace the children; what had the focus keeps it by its data-key
-export function renew(parent, children) {
+export const renew = (parent, children) => keeping(parent, () => parent.replaceChildren(...present(children)))
+export function keeping(parent, act) {
 	const active = document.activeElement
 	const key = parent.contains(active) && active.dataset.key
-	parent.replaceChildren(...present(children))
+	act()
 	if (key) parent.querySelector(`[data-key="${CSS.escape(key)}"]`)?.focus({preventScroll: true})
 }
 

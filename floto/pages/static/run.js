@@ -1,6 +1,6 @@
 // One run at any moment: floto computed all that is shown, and this script shows what holds at an event.
 
-import {$, badge, choice, clock, dropped, duration, each$, el, plain, region, renew, subscribe, svg, switches} from "./common.js"
+import {$, badge, choice, clock, dropped, duration, each$, el, keeping, plain, region, renew, subscribe, svg, switches} from "./common.js"
 import {at, attempts, BAD, counts, Graph, groupId, lookup, page, past, PENDING, RETRY, status, taskId, Timeline, when, words} from "./draw.js"
 
 const FORMAT = "floto.view/1"
@@ -453,17 +453,23 @@ function follow({document: url, changes}) {
 		helped(news.help)
 		const doc = news.event > page.last && (await fetched(url))
 		if (page.run) return
-		if (doc && doc.events.at.length > page.last) renewed(doc)
+		if (doc && doc.events.at.length > page.last) keeping($("view"), () => renewed(doc))
 		if (news.closed) page.unfollow()
 	})
 }
 
-// Show the document of a later event of the same run
+// Show the document of a later event of the same run, and the same place of the view; who sees the last event still does
 function renewed(doc) {
 	const {event, last, opened: groups} = page
-	const id = taskId(page.task)
+	const [id, zoom] = [taskId(page.task), view.drawing?.zoom]
+	const area = () => $("view").querySelector("[role=region]")
+	const {scrollLeft, scrollTop, scrollHeight, clientHeight} = area()
 	load(doc)
 	opened({task: numbered(id), opened: groups, event: event === last ? page.last : event})
+	view.drawing?.scale?.(zoom)
+	if (page.tab === "events" && event === last && scrollTop + clientHeight > scrollHeight - ROW) return
+	area().scrollTo(scrollLeft, scrollTop)
+	area().onscroll?.()
 }
 
 const scale = (by) => view.drawing?.scale?.(view.drawing.zoom * by)
