@@ -163,6 +163,17 @@ def test_times_are_shown_by_one_switch(browser: Browser, page: Ui) -> None:
     assert shown[0] == shown[3] != shown[1]
 
 
+def test_relative_times_advance(browser: Browser, page: Ui, made: Shop) -> None:
+    done = made.service.latest_execution("done")
+    assert done is not None
+    for path in ("/", f"/runs/done/{quote(done.execution.run_id)}/actions"):
+        browser.get(f"{page.url}{path}")
+        find(browser, '[data-switch="times"] [value="relative"]').click()
+        seen = set(texts(browser, "time")[-1:])
+        until(browser, lambda seen=seen: {*seen, *texts(browser, "time")[-1:]} != seen)  # type: ignore[misc]
+        find(browser, '[data-switch="times"] [value="utc"]').click()
+
+
 def test_hostile_text_is_text(browser: Browser, page: Ui) -> None:
     open_list(browser, page)
     tags = texts(browser, ".tag")
@@ -250,7 +261,7 @@ def test_file_that_is_not_a_history_is_refused_with_a_reason(browser: Browser, p
 def test_list_by_keyboard_alone(browser: Browser, page: Ui) -> None:
     open_list(browser, page)
     find(browser, "body").send_keys("/")
-    leave(browser, lambda: browser.switch_to.active_element.send_keys("status:failed", Keys.ENTER))
+    leave(browser, lambda: browser.switch_to.active_element.send_keys("status:failed tag:eu", Keys.ENTER))
     until(browser, lambda: runs(browser) == ["failed"])
     seen = []
     for _ in range(60):

@@ -253,6 +253,33 @@ def test_stream_sends_the_rows_that_changed(tmp_path: Path) -> None:
             assert set(message["rows"]) == {first.run_id}
 
 
+@pytest.mark.parametrize(
+    ("text", "counts"),
+    [("age<6s", [1, 0]), ("age>4s", [0, 1]), ("took<6s", [1, 0]), ("took>4s", [0, 1])],
+)
+def test_stream_of_a_list_that_depends_on_time_moves_with_it(
+    tmp_path: Path, text: str, counts: list[int]
+) -> None:
+    with shop(tmp_path) as made, ui(made.url, cwd=tmp_path) as page:
+        made.running("first")
+        with stream(page, f"/events?{urlencode({'filter': text})}") as messages:
+            seen = (len(message["order"]) for message in messages)
+            assert next(each for each in seen if each == counts[0]) == counts[0]
+            assert next(each for each in seen if each == counts[1]) == counts[1]
+
+
+def test_stream_of_runs_by_what_they_took_moves_with_time(tmp_path: Path) -> None:
+    with shop(tmp_path) as made, ui(made.url, cwd=tmp_path) as page:
+        done = made.start("done")
+        time.sleep(2)
+        made.service.terminate_workflow_execution("done")
+        busy = made.start("busy")
+        with stream(page, "/events?sort=took") as messages:
+            orders = (message["order"] for message in messages)
+            assert [done.run_id, busy.run_id] in orders
+            assert [busy.run_id, done.run_id] in orders
+
+
 def test_stream_of_a_run_ends_with_it(tmp_path: Path) -> None:
     with shop(tmp_path) as made, ui(made.url, cwd=tmp_path) as page:
         run = made.running("first")

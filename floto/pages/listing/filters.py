@@ -44,6 +44,8 @@ class Filter:
     statuses: frozenset[str] = frozenset()
     #: Called with a run and the current time in milliseconds.
     conditions: tuple[Callable[[RunRow, int], bool], ...] = ()
+    #: True if a condition may hold of a run at one time and not at another.
+    depends_on_time: bool = False
 
     def admits(self, run: RunRow, now: int) -> bool:
         """Return True if a run meets every condition but that on its status."""
@@ -60,13 +62,14 @@ def parse(text: str) -> Filter:
         raise FilterError(text, f"it has more than {LIMIT} characters")
     statuses: set[str] = set()
     conditions = []
-    for word in _words(text):
-        name, sign, value = _parts(word)
+    words = [_parts(word) for word in _words(text)]
+    for name, sign, value in words:
         if name == "status":
             statuses.update(_statuses(text, value))
         else:
             conditions.append(_CONDITIONS[name](text, sign, value))
-    return Filter(frozenset(statuses), tuple(conditions))
+    depends_on_time = any(name in _OF_TIME for name, _, _ in words)
+    return Filter(frozenset(statuses), tuple(conditions), depends_on_time)
 
 
 def with_status(text: str, status: str) -> str:
@@ -146,6 +149,8 @@ def _tag(_text: str, _sign: str, value: str) -> Callable[[RunRow, int], bool]:
 
 
 _SIGNS = {"status": ":", "type": ":", "tag": ":", "age": "<>", "took": "<>"}
+#: Conditions that compare a run with the current time.
+_OF_TIME = frozenset({"age", "took"})
 _CONDITIONS: Mapping[str, Callable[[str, str, str], Callable[[RunRow, int], bool]]] = {
     "": _text,
     "type": _type,

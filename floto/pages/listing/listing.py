@@ -55,6 +55,11 @@ class Query:
     sort: str = "started"
     page: int = 1
 
+    @property
+    def depends_on_time(self) -> bool:
+        """True if the page may change without a change of a run."""
+        return self.filter.depends_on_time or self.sort.removeprefix("-") == "took"
+
 
 @frozen(kw_only=True)
 class Page:

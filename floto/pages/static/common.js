@@ -148,7 +148,8 @@ function stored(name, value) {
 export function times(root = document) {
 	for (const element of root.querySelectorAll("time[data-ms]")) {
 		const ms = Number(element.dataset.ms)
-		element.textContent = chosen.times === "relative" ? ago(ms) : clock(ms, chosen.times === "local")
+		const said = chosen.times === "relative" ? ago(ms) : clock(ms, chosen.times === "local")
+		if (element.textContent !== said) element.textContent = said
 		element.title = `${clock(ms)} UTC`
 	}
 }

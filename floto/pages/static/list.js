@@ -1,5 +1,5 @@
 // The list of runs, live; and the bar, and what files are dropped on, of every page that the server draws.
-import {$, badge, clock, dropped, duration, each$, el, plain, renew, sayLive, subscribe, switches, times} from "./common.js"
+import {$, badge, choice, clock, dropped, duration, each$, el, plain, renew, sayLive, subscribe, switches, times} from "./common.js"
 
 const table = $("runs")
 
@@ -73,3 +73,4 @@ if (table) {
 }
 switches((name) => name === "times" && times())
 times()
+setInterval(() => choice("times") === "relative" && times(), 1000)

@@ -23,6 +23,8 @@ from floto.pages.web.watch import HEARTBEAT
 
 #: Digits of the number of a page.
 _DIGITS = 8
+#: Seconds between two looks at a page that may change without a change of a run.
+_STEP = 3.0
 #: The version of a listing, and why the last look at its service failed.
 _Seen = tuple[int, str]
 
@@ -68,25 +70,23 @@ class ListPages:
         return Stream(self._list_messages(listing, query), on_end=partial(viewer.__exit__, None, None, None))
 
     async def _list_messages(self, listing: Listing, query: Query) -> AsyncIterator[str]:
-        sent: dict[str, Any] = {}
+        sent: dict[str, Any] = {"rows": {}}
         known: _Seen = (-1, "")
         while not self._site.watch.is_stopped:
             before, known = known, _seen(listing)
+            message = ": heartbeat\n\n"
             if known[1]:
-                yield problem_message(known[1])
-            elif known != before:
-                page = await self._site.in_thread(listing.page, query, now_ms())
-                cells = {run.run_id: cells_of(run, query.domain, 0) for run in page.rows}
-                changed = {id_: row for id_, row in cells.items() if sent.get(id_) != row}
-                sent = cells
-                message = {"order": list(cells), "rows": changed, **rows.totals(page)}
-                yield f"data: {json.dumps(message)}\n\n"
-            else:
-                yield ": heartbeat\n\n"
-            await self._until_news(listing, known)
+                message = problem_message(known[1])
+            elif known != before or query.depends_on_time:
+                old, sent = sent, await self._site.in_thread(_shown, listing, query)
+                if known != before or sent != old:
+                    changed = {id_: row for id_, row in sent["rows"].items() if old["rows"].get(id_) != row}
+                    message = f"data: {json.dumps({**sent, 'rows': changed})}\n\n"
+            yield message
+            await self._until_news(listing, known, _STEP if query.depends_on_time else HEARTBEAT)
 
-    async def _until_news(self, listing: Listing, known: _Seen) -> None:
-        end = asyncio.get_running_loop().time() + HEARTBEAT
+    async def _until_news(self, listing: Listing, known: _Seen, seconds: float) -> None:
+        end = asyncio.get_running_loop().time() + seconds
         while not self._site.watch.is_stopped and _seen(listing) == known:
             left = end - asyncio.get_running_loop().time()
             if left <= 0:
@@ -112,6 +112,13 @@ class ListPages:
         if domain not in domains and domain != self._site.source.domain:
             raise Refused(404, f"there is no domain {shown(domain)} on {self._site.source.name}")
         return await self._site.watch.fresh(domain)
+
+
+def _shown(listing: Listing, query: Query) -> dict[str, Any]:
+    """Return a page of the list, for its script."""
+    page = listing.page(query, now_ms())
+    cells = {run.run_id: cells_of(run, query.domain, 0) for run in page.rows}
+    return {"order": list(cells), "rows": cells, **rows.totals(page)}
 
 
 def _seen(listing: Listing) -> _Seen:
