@@ -53,6 +53,12 @@ def load_spec(source: str) -> DeciderSpec:
     return _named(source, DeciderSpec, "a spec is named FILE.json, FILE.py:name or module:name")
 
 
+def absolute_source(source: str) -> str:
+    """Return the name of a spec with the absolute path of its file; that of a module stays as it is."""
+    file, colon, name = (source, "", "") if source.endswith(".json") else source.rpartition(":")
+    return f"{Path(file).absolute()}{colon}{name}" if file.endswith((".json", ".py")) else source
+
+
 def names_schedule(source: str) -> bool:
     """Return True if a source names a schedule, in the forms of ``load_spec``. Raises ``LoadError``."""
     if source.endswith(".json"):

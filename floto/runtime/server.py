@@ -33,7 +33,7 @@ from floto.core.swf.floto_defaults import DEFAULT_DOMAIN
 from floto.pages.report import NoPages
 from floto.pages.web.app import Pages
 from floto.pages.web.security import Guard
-from floto.runtime.connect import changes_of, client
+from floto.runtime.connect import absolute_service, changes_of, client
 from floto.runtime.http_connections import Connection
 from floto.runtime.ui import ServiceSource
 
@@ -71,8 +71,9 @@ class PageSettings:
 
     token: str | None = field(default=None, repr=False)
     allow_actions: bool = False
-    #: The spec of runs that carry none.
+    #: The spec of runs that carry none, and its name on a command line.
     spec: DeciderSpec | None = None
+    spec_name: str | None = None
 
 
 @frozen(kw_only=True)
@@ -148,9 +149,10 @@ def serve_pages(settings: UiSettings, ready: Callable[[str], None]) -> None:
         try:
             source = ServiceSource(
                 client=opened,
-                url=settings.service,
+                url=str(absolute_service(settings.service)),
                 domain=settings.domain or DEFAULT_DOMAIN,
                 spec=settings.pages.spec,
+                spec_name=settings.pages.spec_name,
                 changes=changes_of(settings.service),
             )
             pages = Pages(source, _guard(settings.pages, {settings.host, *settings.allowed_hosts}))
@@ -179,6 +181,7 @@ def _pages_of_server(
         client=_OwnClient(operations),
         url=url,
         spec=settings.pages.spec,
+        spec_name=settings.pages.spec_name,
         changes=changes_of(f"sqlite:///{settings.db.absolute()}"),
     )
     try:

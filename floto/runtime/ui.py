@@ -72,9 +72,10 @@ class ServiceSource:
 
     Args:
         client: A client with boto3's methods.
-        url: The URL of the service, for command lines.
+        url: The URL of the service, for command lines; the path of a file is absolute.
         domain: The domain that is shown first; default: floto.
         spec: The spec of runs that carry none; default: none.
+        spec_name: Its name, for command lines.
         changes: Returns a value that differs after every change of the service; None if nothing says so.
     """
 
@@ -82,6 +83,7 @@ class ServiceSource:
     url: str
     domain: str = DEFAULT_DOMAIN
     spec: DeciderSpec | None = None
+    spec_name: str | None = None
     changes: Callable[[], object] | None = None
     #: The domains, once they were read.
     _known: list[_Domains] = field(init=False, factory=list)
@@ -240,7 +242,16 @@ class ServiceSource:
     def command(self, act: Act) -> str:
         """Return the command line that does the same as an action."""
         words, arguments = COMMANDS[act.name](act)
-        return shell_command("floto", *words, *where_options(self.url, act.domain), arguments=arguments)
+        options = *self._spec_option(act), *where_options(self.url, act.domain)
+        return shell_command("floto", *words, *options, arguments=arguments)
+
+    def _spec_option(self, act: Act) -> tuple[str, ...]:
+        """Return the option that a redrive needs whose run is shown with the named spec."""
+        if act.name != "redrive" or self.spec is None or self.spec_name is None:
+            return ()
+        run = WorkflowExecution(act.workflow_id, act.run_id)
+        spec = self.spec_of(History(self.history(act.domain, run), run))
+        return ("--spec", self.spec_name) if spec is self.spec else ()
 
     def plan(self, act: Act) -> Redrive:
         """Return what a redrive would keep and run."""

@@ -155,6 +155,35 @@ def test_redrive_shows_its_plan_and_starts_the_run(made: Shop, page: Ui) -> None
     assert status_of(made, "one") is None
 
 
+@pytest.mark.parametrize("name", ["flow.py:spec", "spec.json"])
+def test_command_of_a_redrive_names_the_spec_of_a_run_that_carries_none(
+    made: Shop, tmp_path: Path, name: str
+) -> None:
+    (tmp_path / "spec.json").write_text(spec_of().to_json())
+    (tmp_path / "flow.py").write_text(
+        "import floto, pathlib\n"
+        "text = (pathlib.Path(__file__).parent / 'spec.json').read_text()\n"
+        "spec = floto.DeciderSpec.from_json(text)\n"
+    )
+    request = StartRequest(workflow_id="bare", workflow_type=ORDER, task_list=LIST)
+    carrying = made.failed("one")
+    bare = WorkflowExecution("bare", made.service.start_workflow_execution(request))
+    made.service.terminate_workflow_execution("bare")
+    with ui("sqlite:///floto.db", "--spec", name, cwd=tmp_path) as page:
+        assert "--spec" not in preview(page, "redrive", **named(carrying))
+        run_shown(preview(page, "redrive", **named(bare)), made)
+    assert status_of(made, "bare") is None
+
+
+def test_commands_name_the_file_of_the_service_by_its_absolute_path(made: Shop, tmp_path: Path) -> None:
+    run = made.start("lost", task_list="nobody")
+    with ui("sqlite:///floto.db", cwd=tmp_path) as page:
+        found = preview(page, "terminate", **named(run))
+        helped = ask(page, "GET", f"/runs/lost/{quote(run.run_id)}", accept=HTML)[2]
+    for text in (found, helped):
+        assert f"--service {made.url}" in text
+
+
 def test_schedule_is_paused_resumed_and_triggered(made: Shop, page: Ui, tmp_path: Path) -> None:
     shell = Shell(tmp_path, made.url)
     schedule = floto.Schedule(id_="nightly", cron="0 3 * * *", workflow_type=("order", "1"))

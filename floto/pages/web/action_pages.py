@@ -71,7 +71,7 @@ class ActionPages:
         context: dict[str, Any] = {"command": None, "plan": None}
         try:
             if is_preview:
-                context["command"] = self._site.source.command(act)
+                context["command"] = await self._site.in_thread(self._site.source.command, act)
             if is_preview and action.name == "redrive":
                 context["plan"] = plan(await self._site.in_thread(self._site.source.plan, act))
             if action.name == "start":

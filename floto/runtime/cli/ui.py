@@ -13,7 +13,7 @@ from floto.runtime.cli.options import F, domain_option, log_format_option, servi
 from floto.runtime.cli.output import say
 from floto.runtime.cli.target import check
 from floto.runtime.connect import shown_service
-from floto.runtime.loading import load_spec
+from floto.runtime.loading import absolute_source, load_spec
 
 #: What the extras ``server`` and ``ui`` install.
 _EXTRAS = frozenset({"jinja2", "markupsafe", "starlette", "uvicorn"})
@@ -76,7 +76,8 @@ def page_settings(server: Any, *, spec: str | None, allow_actions: bool, token: 
         msg = "--token must not be empty"
         raise click.UsageError(msg)
     loaded = None if spec is None else load_spec(spec)
-    return server.PageSettings(token=token, allow_actions=allow_actions, spec=loaded)
+    named = None if spec is None else absolute_source(spec)
+    return server.PageSettings(token=token, allow_actions=allow_actions, spec=loaded, spec_name=named)
 
 
 @click.command("ui", short_help="Show runs in a browser")
