@@ -28,6 +28,8 @@ from floto.core.visible import shell_word, visible
 
 #: floto's loggers, listed because the filter of a logger is not applied to records of its children.
 _NAMES = ("floto", "floto.activity", "floto.progress")
+#: Loggers of libraries that describe each of their steps at level INFO; only their warnings are shown.
+_LOUD = ("botocore", "connected_components", "rust-sugiyama")
 #: The mark before each line of a traceback.
 _MARK = "  | "
 #: The formats of a log, the values of ``--log-format``.
@@ -199,6 +201,8 @@ class _Installed:
     handler: logging.Handler
     format: str
     level: int
+    #: The loggers whose level was set to WARNING.
+    loud: list[logging.Logger]
 
 
 _installed: list[_Installed] = []
@@ -217,7 +221,8 @@ def configure(
     their formatters can use the fields of ``LogContext``.
 
     Args:
-        level: The minimum level of records, for loggers without a level of their own.
+        level: The minimum level of records, for loggers without a level of their own. Libraries that log each
+            of their steps, such as botocore, get the level WARNING.
         json: Log one JSON object per line instead of text.
         stream: The stream to write to; default: stderr.
     """
@@ -238,7 +243,11 @@ def install(handler: logging.Handler, level: int | str, format: str) -> None:
     reset()
     root = logging.getLogger()
     handler.addFilter(ONE_LINE)
-    _installed.append(_Installed(handler, format, root.level))
+    # A level that the user has set stays.
+    loud = [each for each in map(logging.getLogger, _LOUD) if each.level == logging.NOTSET]
+    for logger in loud:
+        logger.setLevel(logging.WARNING)
+    _installed.append(_Installed(handler, format, root.level, loud))
     root.addHandler(handler)
     root.setLevel(level)
 
@@ -250,6 +259,9 @@ def reset() -> None:
         root = logging.getLogger()
         root.removeHandler(last.handler)
         root.setLevel(last.level)
+        for logger in last.loud:
+            if logger.level == logging.WARNING:
+                logger.setLevel(logging.NOTSET)
 
 
 def current_format() -> str:

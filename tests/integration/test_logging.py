@@ -11,6 +11,7 @@ import threading
 import uuid
 from collections.abc import Iterator
 from datetime import datetime
+from functools import partial
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -197,6 +198,41 @@ def test_failure_is_reported_where_a_handler_of_the_user_raises(activities: Acti
             floto.run(spec(task("fail", "a")), activities=activities, timeout=PATIENCE)
     finally:
         logger.removeHandler(handler)
+
+
+LOUD = ["botocore.credentials", "connected_components", "rust-sugiyama.layouting"]
+
+
+def loud(stream: StringIO) -> list[str]:
+    """The loggers of loud libraries whose line at level INFO is shown; each shows its warning."""
+    for name in LOUD:
+        logging.getLogger(name).info("a step")
+        logging.getLogger(name).warning("a problem")
+    lines = stream.getvalue().splitlines()
+    assert [line.split()[3].rstrip(":") for line in lines if line.endswith("a problem")] == LOUD
+    return [line.split()[3].rstrip(":") for line in lines if line.endswith("a step")]
+
+
+def test_loud_libraries_log_warnings_only(stream: StringIO) -> None:
+    levels = {name: logging.getLogger(name).level for name in LOUD}
+    logs.configure(stream=stream)
+    assert loud(stream) == []
+    logs.reset()
+    assert {name: logging.getLogger(name).level for name in LOUD} == levels
+
+
+def test_level_that_a_user_has_set_for_a_loud_library_stays(
+    stream: StringIO, request: pytest.FixtureRequest
+) -> None:
+    before, after = logging.getLogger("rust-sugiyama"), logging.getLogger("botocore")
+    for logger in (before, after):
+        request.addfinalizer(partial(logger.setLevel, logging.NOTSET))
+    before.setLevel(logging.INFO)
+    logs.configure(stream=stream)
+    after.setLevel(logging.INFO)
+    assert loud(stream) == ["botocore.credentials", "rust-sugiyama.layouting"]
+    logs.reset()
+    assert (before.level, after.level) == (logging.INFO, logging.INFO)
 
 
 def test_import_configures_no_logging() -> None:
