@@ -20,6 +20,8 @@ from floto.core.swf import events as e
 from tests.property.schedule_stage import BEGINNING, Stage, Work, schedule_of, state_of
 
 SECOND = timedelta(seconds=1)
+#: What the workflow ids of runs have before the time of day.
+PREFIX = "s-20260101T"
 STOPPING = ("cancel_other", "terminate_other")
 _CLOSED = (
     e.ChildWorkflowExecutionCompleted,
@@ -35,7 +37,7 @@ class Happened:
 
     at: datetime
     what: str
-    #: The fire of the run, or None.
+    #: The workflow id of the run, without that of the schedule; empty for others.
     fire: str = ""
 
 
@@ -51,7 +53,7 @@ def happened(stage: Stage) -> list[Happened]:
             if isinstance(data, e.WorkflowExecutionSignaled):
                 batch.append(Happened(event.at, data.signal_name))
             elif isinstance(data, _CLOSED):
-                name = data.workflow_execution.workflow_id
+                name = data.workflow_execution.workflow_id.removeprefix(PREFIX)
                 failed = isinstance(data, e.ChildWorkflowExecutionFailed)
                 batch.append(Happened(event.at, "failed" if failed else "closed", name))
             elif isinstance(data, e.DecisionTaskStarted):
@@ -65,17 +67,30 @@ def happened(stage: Stage) -> list[Happened]:
     return found
 
 
+@frozen
+class Wanted:
+    """A run that is wanted: of a fire, or of a trigger with its number."""
+
+    at: datetime
+    number: int = 0
+
+    @property
+    def name(self) -> str:
+        """The end of the workflow id."""
+        return f"{self.at:%H%M%SZ}" + (f"-{self.number}" if self.number else "")
+
+
 @define
 class Naive:
-    """A naive reading: a list of all fires that were not handled, one open run, and a queue of fires."""
+    """A naive reading: a list of all fires that were not handled, one open run, and a queue."""
 
     schedule: Schedule
     todo: list[datetime]
-    running: list[datetime] = field(factory=list)
-    queue: list[datetime] = field(factory=list)
+    running: list[Wanted] = field(factory=list)
+    queue: list[Wanted] = field(factory=list)
     paused: bool = False
-    starts: list[datetime] = field(factory=list)
-    stops: set[datetime] = field(factory=set)
+    starts: list[str] = field(factory=list)
+    stops: set[str] = field(factory=set)
     counts: Counter[str] = field(factory=Counter)
 
     def read(self, story: list[Happened]) -> None:
@@ -92,30 +107,45 @@ class Naive:
 
     def pass_time(self, until: datetime, now: datetime) -> None:
         while self.todo and self.todo[0] <= until and not self.paused:
-            fire, policy = self.todo.pop(0), self.schedule.overlap
-            is_busy = policy != "allow_all" and bool(self.running or self.queue)
+            fire = self.todo.pop(0)
             is_late = (now - fire).total_seconds() > self.schedule.catch_up
-            if is_late and not is_busy:
+            if is_late and not self.is_busy():
                 self.counts["missed"] += 1
-            elif policy in STOPPING and self.todo and self.todo[0] <= until:
+            elif self.schedule.overlap in STOPPING and self.todo and self.todo[0] <= until:
                 self.counts["overlap"] += 1
-            elif not is_busy:
-                self.start(fire)
-            elif policy == "skip" or (policy == "buffer_one" and self.queue):
-                self.counts["overlap"] += 1
-            elif policy in STOPPING:
-                self.counts["overlap"] += len(self.queue)
-                self.queue = [fire]
-                self.stops |= set(self.running)
             else:
-                self.queue.append(fire)
+                self.want(Wanted(fire))
 
-    def start(self, fire: datetime) -> None:
-        self.running.append(fire)
-        self.starts.append(fire)
+    def held(self) -> list[Wanted]:
+        """Return what waits because of a pause, which fires do and triggers do not."""
+        return [each for each in self.queue if self.paused and not each.number]
+
+    def is_busy(self) -> bool:
+        waits = len(self.queue) > len(self.held())
+        return self.schedule.overlap != "allow_all" and (bool(self.running) or waits)
+
+    def want(self, wanted: Wanted) -> None:
+        policy = self.schedule.overlap
+        if not self.is_busy():
+            self.start(wanted)
+        elif policy == "skip" or (policy == "buffer_one" and len(self.queue) > len(self.held())):
+            self.counts["overlap"] += 1
+        elif policy in STOPPING:
+            self.counts["overlap"] += len(self.queue)
+            self.queue = [wanted]
+            self.stops |= {each.name for each in self.running}
+        else:
+            self.queue.append(wanted)
+
+    def start(self, wanted: Wanted) -> None:
+        self.running.append(wanted)
+        self.starts.append(wanted.name)
 
     def follow(self, one: Happened) -> None:
-        if one.what == "pause":
+        if one.what == "trigger":
+            self.counts["trigger"] += 1
+            self.want(Wanted(one.at, self.counts["trigger"]))
+        elif one.what == "pause":
             self.paused = True
         elif one.what == "resume" and self.paused:
             self.paused = False
@@ -123,12 +153,13 @@ class Naive:
                 self.todo.pop(0)
                 self.counts["paused"] += 1
         elif one.fire:
-            fire = next(each for each in self.running if f"{each:%Y%m%dT%H%M%SZ}" in one.fire)
-            self.running.remove(fire)
-            if one.what == "failed" and self.schedule.pause_on_failure and fire not in self.stops:
+            run = next(each for each in self.running if each.name == one.fire)
+            self.running.remove(run)
+            if one.what == "failed" and self.schedule.pause_on_failure and run.name not in self.stops:
                 self.paused = True
-        if self.queue and not self.paused and not self.running:
-            self.start(self.queue.pop(0))
+        while not self.running and (ready := [each for each in self.queue if each not in self.held()]):
+            self.queue.remove(ready[0])
+            self.start(ready[0])
 
 
 @st.composite
@@ -158,7 +189,7 @@ def stages(draw: st.DrawFn, overlap: str) -> Stage:
         stage.outages.append((begin, begin + random.randint(1, 300) * SECOND))
     for at in sorted(random.randint(1, length) for _ in range(draw(st.integers(0, 4)))):
         stage.run(BEGINNING + at * SECOND)
-        stage.signal(random.choice(["pause", "resume"]))
+        stage.signal(random.choice(["pause", "resume", "trigger"]))
     stage.run(BEGINNING + length * SECOND)
     # All is decided that is to be decided now.
     stage.outages, stage.loses = [], lambda _: False
@@ -176,24 +207,22 @@ def test_starts_and_stops_are_those_of_a_naive_reading(overlap: str, data: st.Da
     fires = stage.schedule.fires(BEGINNING, 2_000)
     naive = Naive(stage.schedule, list(fires))
     naive.read(story)
-    assert [f"{each:%H%M%SZ}" for each in naive.starts] == stage.fires
+    assert naive.starts == stage.fires
     memory = stage.view.memory
     for why in ("missed", "overlap", "paused"):
         assert memory.counts.get(why, 0) == naive.counts[why]
     canceled = {
-        info.execution.workflow_id.removeprefix("s-20260101T")
+        info.execution.workflow_id.removeprefix(PREFIX)
         for info in stage.world.executions()
         if any(
             isinstance(event.data, e.WorkflowExecutionCancelRequested)
             for event in stage.world.history(info.execution)
         )
     }
-    stopped = {each.removeprefix("s-20260101T") for each in stage.stopped} | canceled
-    wanted = {f"{each:%H%M%SZ}" for each in naive.stops}
+    stopped = {each.removeprefix(PREFIX) for each in stage.stopped} | canceled
     # A run that ends by itself before its stop takes effect needs none.
-    assert stopped <= wanted
-    ended = {one.fire.removeprefix("s-20260101T") for one in story if one.what != "decided" and one.fire}
-    assert wanted - stopped <= ended
+    assert stopped <= naive.stops
+    assert naive.stops - stopped <= {one.fire for one in story}
 
 
 @pytest.mark.parametrize("overlap", list(Overlap))

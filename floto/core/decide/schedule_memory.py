@@ -226,12 +226,14 @@ def next_start(memory: Memory, schedule: Schedule) -> datetime | None:
 def start_waiting(memory: Memory, schedule: Schedule) -> Memory:
     """Start the runs that wait, as far as the overlap policy allows."""
     most = MOST_OPEN if schedule.overlap == Overlap.ALLOW_ALL else 1
-    while len(memory.open) < most:
-        ready = [each for each in memory.waiting if memory.paused is None or not each.is_regular]
-        if not ready:
-            break
+    while len(memory.open) < most and (ready := _ready(memory)):
         memory = _launched(memory, schedule, ready[0])
     return memory
+
+
+def _ready(memory: Memory) -> list[Waiting]:
+    """Return what waits for the end of a run only; a pause holds back the fires of the schedule."""
+    return [each for each in memory.waiting if memory.paused is None or not each.is_regular]
 
 
 def _launched(memory: Memory, schedule: Schedule, waiting: Waiting) -> Memory:
@@ -258,13 +260,13 @@ def _fires(waiting: Waiting, schedule: Schedule) -> Iterator[datetime]:
 
 def _is_occupied(memory: Memory, schedule: Schedule) -> bool:
     """Return True if a run that is requested now has to wait, or does not start."""
-    return schedule.overlap != Overlap.ALLOW_ALL and bool(memory.open or memory.waiting)
+    return schedule.overlap != Overlap.ALLOW_ALL and bool(memory.open or _ready(memory))
 
 
 def _request(memory: Memory, schedule: Schedule, wanted: Waiting) -> Memory:
-    if _is_occupied(memory, schedule):
-        return _OVERLAPPING[Overlap(schedule.overlap)](memory, schedule, wanted)
-    return start_waiting(_buffer_all(memory, schedule, wanted), schedule)
+    is_occupied = _is_occupied(memory, schedule)
+    follow = _OVERLAPPING[Overlap(schedule.overlap)] if is_occupied else _buffer_all
+    return start_waiting(follow(memory, schedule, wanted), schedule)
 
 
 def _skip(memory: Memory, _: Schedule, wanted: Waiting) -> Memory:
@@ -272,7 +274,7 @@ def _skip(memory: Memory, _: Schedule, wanted: Waiting) -> Memory:
 
 
 def _buffer_one(memory: Memory, schedule: Schedule, wanted: Waiting) -> Memory:
-    is_full = any(each.is_regular or each.manual for each in memory.waiting)
+    is_full = any(each.is_regular or each.manual for each in _ready(memory))
     return _skip(memory, schedule, wanted) if is_full else _buffer_all(memory, schedule, wanted)
 
 

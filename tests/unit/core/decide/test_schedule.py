@@ -146,6 +146,29 @@ def test_trigger_starts_a_run_of_its_own_name_even_if_paused() -> None:
     assert stage.fires == ["000015Z-1", "000016Z-2"]
 
 
+@pytest.mark.parametrize("overlap", ["buffer_one", "buffer_all", "cancel_other"])
+def test_trigger_during_a_pause_starts_a_run_beside_a_fire_that_waits(overlap: str) -> None:
+    stage = Stage(schedule_of(every=100, overlap=overlap), lambda _: Work(130, stops_after=30))
+    stage.run(at(205))
+    stage.signal("pause")
+    stage.run(at(240))
+    assert (stage.fires, len(stage.view.memory.waiting)) == (["000140Z"], 1)
+    stage.signal("trigger")
+    stage.run(at(245))
+    assert stage.fires[1:] == ["000400Z-1"]
+    assert "overlap" not in stage.view.memory.counts
+    assert len(stage.view.memory.waiting) == 1
+
+
+def test_trigger_during_a_pause_waits_for_an_open_run_before_a_fire_that_waits() -> None:
+    stage = Stage(schedule_of(every=100, overlap="buffer_one"), lambda _: Work(130))
+    stage.run(at(205))
+    stage.signal("pause")
+    stage.signal("trigger")
+    stage.run(at(500))
+    assert stage.fires == ["000140Z", "000325Z-1"]
+
+
 def test_trigger_follows_the_overlap_policy() -> None:
     stage = Stage(schedule_of(every=100), lambda _: Work(25))
     stage.run(at(105))
