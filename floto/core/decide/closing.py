@@ -36,6 +36,7 @@ from floto.core.swf.decisions import (
     RequestCancelActivityTask,
     RequestCancelExternalWorkflowExecution,
 )
+from floto.core.swf.events import Event
 from floto.core.swf.limits import REASON_LIMIT
 from floto.core.swf.reserved_names import FAILURES_MARKER, REPEAT_TASK, RESULT_MARKER
 from floto.core.visible import shortened
@@ -198,10 +199,18 @@ def _cancel_activity(item: Item, _: State) -> Iterable[Decision]:
 def _cancel_child(item: Item, state: State) -> Iterable[Decision]:
     # SWF cannot cancel a child before it has started; its start schedules the next decision task.
     if item.status is Status.STARTED and item.opened is not None:
-        workflow_id = item.opened.data.workflow_id
-        request = state.items.get((Kind.EXTERNAL_CANCEL, workflow_id))
-        if request is None or _may_request_again(request):
-            yield RequestCancelExternalWorkflowExecution(workflow_id=workflow_id)
+        request = cancel_request(item, state)
+        if request is None or _may_request_again(request, item.opened):
+            yield RequestCancelExternalWorkflowExecution(workflow_id=item.opened.data.workflow_id)
+
+
+def cancel_request(child: Item, state: State) -> Item | None:
+    """Return the latest request to cancel a child; one before its start was for another run of its id."""
+    if child.opened is None:
+        return None
+    request = state.items.get((Kind.EXTERNAL_CANCEL, child.opened.data.workflow_id))
+    is_own = request is not None and request.opened is not None and request.opened.id > child.opened.id
+    return request if is_own else None
 
 
 def _no_request(_item: Item, _state: State) -> Iterable[Decision]:
@@ -217,10 +226,11 @@ CANCEL_REQUESTS: dict[Kind, Callable[[Item, State], Iterable[Decision]]] = {
 }
 
 
-def _may_request_again(request: Item) -> bool:
+def _may_request_again(request: Item, opened: Event) -> bool:
     if request.status is not Status.REFUSED:
         return False
-    failures = tuple(map(failure_of, request.failures))
+    own = [event for event in request.failures if event.data.initiated_event_id > opened.id]
+    failures = tuple(map(failure_of, own))
     retry = Retry(task_id=request.key[1], seed="", failures=failures)
     return failures[-1].passes and REFUSED_TIMER.delay(retry) is not None
 

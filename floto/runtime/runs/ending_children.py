@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator
 
+from floto.core.decide.closing import cancel_request
 from floto.core.errors import ServiceError, UnknownResource
 from floto.core.replay.redrive.redrive_children import last_run
 from floto.core.state.state import Kind, State, Status
@@ -51,7 +52,7 @@ class EndingChildren:
             child = RunFollower(self._service, run, self._stop)
             if not _is_open(child):
                 yield from self._below(child.state)
-            elif child.state.cancel_requested or (Kind.EXTERNAL_CANCEL, run.workflow_id) in state.items:
+            elif child.state.cancel_requested or cancel_request(item, state) is not None:
                 yield child
 
 

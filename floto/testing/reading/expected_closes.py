@@ -12,7 +12,7 @@ from floto.core.errors import PayloadError, SpecError
 from floto.core.payloads import payload
 from floto.core.spec.tasks import NO_RESULT
 from floto.core.state.failures import failure_of
-from floto.core.state.state import Key, Kind, Status
+from floto.core.state.state import Kind, Status
 from floto.core.swf.decisions import (
     CancelWorkflowExecution,
     CompleteWorkflowExecution,
@@ -203,18 +203,17 @@ def _cancel_requests(attempt: RecordedAttempt, summary: HistorySummary) -> list[
     kind, id_ = attempt.key
     if kind is Kind.ACTIVITY and attempt.cancel_requested is None:
         return [RequestCancelActivityTask(activity_id=id_)]
-    if kind is Kind.CHILD and attempt.started is not None:
-        workflow_id = attempt.opened.data.workflow_id
-        if _may_be_canceled((Kind.EXTERNAL_CANCEL, workflow_id), summary):
-            return [RequestCancelExternalWorkflowExecution(workflow_id=workflow_id)]
+    if kind is Kind.CHILD and attempt.started is not None and _may_be_canceled(attempt, summary):
+        return [RequestCancelExternalWorkflowExecution(workflow_id=attempt.opened.data.workflow_id)]
     # Nothing stops a Lambda function.
     return []
 
 
-def _may_be_canceled(key: Key, summary: HistorySummary) -> bool:
-    if summary.completed(key) or summary.in_flight(key):
+def _may_be_canceled(child: RecordedAttempt, summary: HistorySummary) -> bool:
+    requests, refusals = summary.cancel_requests(child)
+    failures = [failure_of(event) for event in refusals]
+    if requests:
         return False
-    failures = [failure_of(event) for event in summary.failures.get(key, ())]
     if not failures:
         return True
     again = waits.refused_wait(failures, "", "", is_timer=True)

@@ -174,6 +174,14 @@ class HistorySummary:
         """Return True if there was an attempt or a refusal."""
         return bool(self.attempts.get(key)) or bool(self.failures.get(key))
 
+    def cancel_requests(self, child: RecordedAttempt) -> tuple[list[RecordedAttempt], list[Event]]:
+        """Return the requests to cancel a child, and those that were refused, since it was started."""
+        # Its workflow id may be that of an earlier child.
+        key, start = (Kind.EXTERNAL_CANCEL, child.opened.data.workflow_id), child.opened.id
+        requests = [each for each in self.attempts.get(key, ()) if each.opened.id > start]
+        refused = [each for each in self.failures.get(key, ()) if each.data.initiated_event_id > start]
+        return requests, refused
+
     def under_way(self) -> list[RecordedAttempt]:
         """Return all open attempts in order of their opening."""
         found = [each for attempts in self.attempts.values() for each in attempts if each.end is None]

@@ -25,7 +25,7 @@ from floto.core.swf.decisions import (
 from floto.core.swf.reserved_names import FAILURES_MARKER
 from floto.runtime.runs.needs import needs
 from floto.testing import fails, simulate, times_out
-from tests.unit.recorder import Recorder, generator, spec, starts, task
+from tests.unit.recorder import CHILD, TYPE, Recorder, generator, spec, starts, task
 
 CLEANING = spec(
     task("a"),
@@ -165,6 +165,47 @@ def test_children_are_canceled_before_cleanup_of_a_failed_run() -> None:
     recorder.fail("a")
     found = decide(spec(task("a"), child, on_failure=[task("undo")]), recorder.history)
     assert found == [NOTED, RequestCancelExternalWorkflowExecution(workflow_id="w:c")]
+
+
+def request_cancel(recorder: Recorder, *, is_refused: bool) -> None:
+    asked = recorder.add(
+        e.RequestCancelExternalWorkflowExecutionInitiated(
+            workflow_id="w:c", decision_task_completed_event_id=1
+        )
+    )
+    refused = e.RequestCancelExternalWorkflowExecutionFailed(
+        workflow_id="w:c",
+        cause="REQUEST_CANCEL_EXTERNAL_WORKFLOW_EXECUTION_RATE_EXCEEDED",
+        initiated_event_id=asked,
+        decision_task_completed_event_id=1,
+    )
+    granted = e.ExternalWorkflowExecutionCancelRequested(initiated_event_id=asked, workflow_execution=CHILD)
+    recorder.add(refused if is_refused else granted)
+
+
+@pytest.mark.parametrize(("requests", "is_refused"), [(1, False), (21, True)])
+def test_child_is_canceled_also_if_an_earlier_one_of_its_workflow_id_was(
+    requests: int, *, is_refused: bool
+) -> None:
+    recorder = Recorder()
+    first = recorder.child()
+    for _ in range(requests):
+        request_cancel(recorder, is_refused=is_refused)
+    ended = e.ChildWorkflowExecutionCanceled(
+        initiated_event_id=first, started_event_id=first + 1, workflow_execution=CHILD, workflow_type=TYPE
+    )
+    recorder.add(ended)
+    recorder.child()
+    recorder.fail("a")
+    child = ChildWorkflow(
+        workflow_type_name="w", workflow_type_version="v", id_="c", retry_strategy=InstantRetry(1)
+    )
+    failing, again = spec(task("a"), child), RequestCancelExternalWorkflowExecution(workflow_id="w:c")
+    assert again in decide(failing, recorder.history)
+    request_cancel(recorder, is_refused=True)
+    assert again in decide(failing, recorder.history)
+    request_cancel(recorder, is_refused=False)
+    assert again not in decide(failing, recorder.history)
 
 
 def test_refused_failure_marker_does_not_prevent_cleanup() -> None:

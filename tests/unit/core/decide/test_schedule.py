@@ -97,6 +97,20 @@ def test_canceled_and_terminated_runs_are_no_failures() -> None:
         assert stage.view.memory.paused is None
 
 
+def test_run_is_canceled_also_if_an_earlier_one_of_its_fire_was() -> None:
+    stage = Stage(schedule_of(every=100, overlap="cancel_other"), lambda _: Work(1_000))
+    stage.run(at(205))
+    stage.signal("pause")
+    stage.world.request_cancel("s-20260101T000320Z", stage.now)
+    stage.run(at(210))
+    fire = at(100).isoformat()
+    stage.signal("backfill", {"from": fire, "to": fire})
+    stage.signal("resume")
+    stage.run(at(305))
+    assert stage.fires == ["000140Z", "000320Z", "000140Z", "000500Z"]
+    assert stage.view.memory.counts == {"canceled": 3}
+
+
 def test_slow_cancellation_delays_the_latest_fire_and_leaves_out_the_others() -> None:
     stage = Stage(schedule_of(every=10, overlap="cancel_other"), lambda _: Work(1_000, stops_after=25))
     stage.run(at(69))
