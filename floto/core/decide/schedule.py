@@ -118,12 +118,16 @@ def view(state: State, *, codec: TaskCodec = SCHEDULE_CODEC) -> ScheduleView:
     memory = before
     for event in sorted(_occurrences(state, memory), key=lambda event: event.id):
         memory = m.advance(memory, schedule, event.at, at)
+        if m.is_behind(memory, schedule, event.at):
+            break
         try:
             schedule, memory = _after(event, schedule, memory, state, codec)
         except (PayloadError, SpecError) as error:
             notes.append(note(event, unreadable(error)))
         memory = evolve(memory, seen=max(memory.seen, event.id if _is_signal(event) else 0))
-    memory = _startable(m.advance(memory, schedule, at, at), schedule, state, codec)
+    else:
+        memory = m.advance(memory, schedule, at, at)
+    memory = _startable(memory, schedule, state, codec)
     if awaits_more(state):
         return ScheduleView(state, schedule, memory, before, ())
     found = _decisions(schedule, memory, before, state, codec)
@@ -287,7 +291,7 @@ def _decisions(
         return [] if is_starting else [CancelWorkflowExecution(details=_counts(memory))]
     if (Kind.MARKER, MEMORY_MARKER) in state.items:
         return [failed("SWF refuses the marker of the schedule", {MEMORY_MARKER: "RecordMarker was refused"})]
-    renewal = [] if is_starting else _renewal(schedule, memory, state, codec)
+    renewal = [] if is_starting or _occurrences(state, memory) else _renewal(schedule, memory, state, codec)
     if closes(renewal):
         return renewal
     starts = settled(
@@ -358,8 +362,8 @@ def _wake(schedule: Schedule, memory: Memory, state: State) -> list[Decision]:
     limit = state.start.execution_start_to_close_timeout or ""
     most = min(_MOST_IDLE, max(1, int(limit) // 10)) if limit.isdecimal() else _MOST_IDLE
     latest = at + timedelta(seconds=most)
-    wanted = min(m.next_start(memory, schedule) or latest, latest)
-    wanted = max(wanted, at)
+    following = at if _occurrences(state, memory) else m.next_start(memory, schedule)
+    wanted = max(at, min(following or latest, latest))
     wake = wanted.replace(microsecond=0) + timedelta(seconds=bool(wanted.microsecond))
     if any(_wakes_at(item.key) <= wake for item in open_wakes(state)):
         return []

@@ -20,7 +20,8 @@ from floto.core.state.state import Key, Kind, Status
 
 #: Maximum number of runs, and of groups of fires that started none, that are remembered for people.
 _SHOWN = 10
-#: Maximum number of fires that one decision handles; a timer of 0 seconds follows for the rest.
+#: Maximum number of fires before each event that one decision handles; a timer of 0 seconds follows for the
+#: rest, and what happened after them is left to the next decision.
 MOST_FIRES = 10_000
 #: Maximum number of open runs; further fires wait.
 MOST_OPEN = 500
@@ -140,8 +141,8 @@ def advance(memory: Memory, schedule: Schedule, until: datetime, now: datetime) 
     """
     if memory.paused is not None:
         return memory
-    fires = list(islice(_due(memory, schedule, until), MOST_FIRES))
-    for fire in fires:
+    fires = list(islice(_due(memory, schedule, until), MOST_FIRES + 1))
+    for fire in fires[:MOST_FIRES]:
         memory = evolve(memory, after=fire)
         # A fire while a run was open is never missed, so that a lost decision changes nothing.
         if not _is_occupied(memory, schedule) and now - schedule.starts_at(fire) > timedelta(
@@ -153,6 +154,11 @@ def advance(memory: Memory, schedule: Schedule, until: datetime, now: datetime) 
         else:
             memory = _request(memory, schedule, Waiting(fire - _SECOND, fire, is_regular=True))
     return memory
+
+
+def is_behind(memory: Memory, schedule: Schedule, until: datetime) -> bool:
+    """Return True if fires that are due at a time are not handled."""
+    return memory.paused is None and next(_due(memory, schedule, until), None) is not None
 
 
 def pause(memory: Memory, why: str) -> Memory:

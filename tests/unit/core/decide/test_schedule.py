@@ -374,6 +374,36 @@ def test_fires_beyond_the_limit_of_one_decision_follow(monkeypatch: pytest.Monke
     assert stage.view.memory.counts == {"missed": 39, "completed": 3}
 
 
+@pytest.mark.parametrize(
+    ("overlap", "fires", "counts"),
+    [
+        ("skip", ["000010Z", "000300Z"], {"completed": 1, "overlap": 16}),
+        ("buffer_one", ["000010Z", "000020Z"], {"completed": 1, "overlap": 15}),
+        ("cancel_other", ["000010Z", "000250Z"], {"canceled": 1, "overlap": 15}),
+    ],
+)
+def test_fires_before_the_end_of_a_run_do_not_pass_it(
+    overlap: str, fires: list[str], counts: dict[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(schedule_memory, "MOST_FIRES", 7)
+    stage = Stage(schedule_of(every=10, overlap=overlap), lambda _: Work(165, stops_after=150))
+    stage.run(at(185))
+    assert (stage.fires, stage.view.memory.counts) == (fires, counts)
+
+
+def test_fires_before_a_signal_do_not_follow_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(schedule_memory, "MOST_FIRES", 7)
+    stage = Stage(schedule_of(every=10, overlap="allow_all"))
+    stage.outages = [(at(5), at(225))]
+    stage.run(at(105))
+    stage.signal("pause")
+    stage.run(at(205))
+    stage.update(schedule_of(every=60, overlap="allow_all"))
+    stage.signal("resume")
+    stage.run(at(245))
+    assert stage.view.memory.counts == {"completed": 11, "paused": 7}
+
+
 def test_open_runs_are_limited(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(schedule_memory, "MOST_OPEN", 3)
     stage = Stage(schedule_of(every=10, overlap="allow_all"), lambda _: Work(95))
