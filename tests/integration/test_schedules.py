@@ -143,7 +143,7 @@ def test_scheduler_and_worker_run_a_schedule_until_it_is_changed(place: Shell) -
         until(lambda: len(list((place.cwd / "done").iterdir())) > count)
         until(lambda: datetime.now(UTC) > skipped)
         plan = place("schedule", "update", "schedules.py:slower", code=1).stdout
-        assert "every: 2 -> 3600\nnote: null -> less\nfirst fire after the update: 20" in plan
+        assert "every: 2 -> 3600\nnote: null -> less\nfirst fire after the update: none while the" in plan
         place("schedule", "update", "schedules.py:slower", "--yes")
         place.here("schedule", "resume", "fast")
         until(lambda: data(place, "schedule", "list")[0]["memory"]["paused"] is None)
@@ -221,6 +221,18 @@ def test_check_of_a_schedule_without_fires_says_so(shell: Shell) -> None:
     times = {"calendar": ["2020-01-01T00:00"], "workflow_type": ["a", "1"]}
     (shell.cwd / "past.json").write_text(json.dumps({"type": "floto.Schedule", "id_": "a", **times}))
     assert "it never fires: none of its times" in shell.here("check", "past.json")[0]
+
+
+def test_update_says_whether_the_schedule_is_paused_after_it(shell: Shell) -> None:
+    times = {"type": "floto.Schedule", "id_": "job", "every": 3600, "workflow_type": ["a", "1"]}
+    for name, more in (("off", {"paused": True}), ("noted", {"paused": True, "note": "x"}), ("on", {})):
+        (shell.cwd / f"{name}.json").write_text(json.dumps({**times, **more}))
+    shell.here("schedule", "create", "off.json")
+    said = shell.here("schedule", "update", "noted.json", code=1)[0]
+    assert said.endswith("first fire after the update: none while the schedule is paused: created paused\n")
+    said = shell.here("schedule", "update", "on.json", "--yes")[0]
+    assert "paused: true -> false\nfirst fire after the update: 20" in said
+    assert data(shell, "schedule", "show", "job")["memory"]["paused"] is None
 
 
 def test_time_out_of_a_schedule_says_how_to_go_on_with_it() -> None:

@@ -202,6 +202,8 @@ def updated(memory: Memory, old: Schedule, new: Schedule, at: datetime) -> Memor
     if not new.is_like(old):
         memory = _left_out(memory, old, at)
         memory = evolve(memory, after=max(memory.after, at))
+    if old.paused and not new.paused:
+        return resume(memory, new, at)
     memory = pause(memory, new.note or "created paused") if new.paused and not old.paused else memory
     return start_waiting(memory, new)
 

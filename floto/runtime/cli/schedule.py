@@ -20,10 +20,11 @@ from floto.core.decide.schedule import (
     UPDATE,
     ScheduleView,
 )
+from floto.core.decide.schedule_memory import updated
 from floto.core.errors import ServiceError, UnknownResource
 from floto.core.fire_times import moment, moment_problems
 from floto.core.payloads import payload
-from floto.core.spec.schedule import SCHEDULE_CODEC
+from floto.core.spec.schedule import SCHEDULE_CODEC, Schedule
 from floto.core.swf.floto_defaults import DEFAULT_DOMAIN
 from floto.core.swf.pollers import Live, PollKind
 from floto.core.swf.service import ExecutionInfo, Service
@@ -279,13 +280,21 @@ def update_command(source: str, *, yes: bool, **where: Any) -> int:
         if not plan:
             say(visible(f"schedule {new.id_} is as in {source}"), err=True)
             return DONE
-        first = new.fires(datetime.now(UTC))
-        say(f"first fire after the update: {local_time(new, first[0]) if first else 'none'}")
+        say(visible(f"first fire after the update: {_first_fire(found, new)}"))
         if not yes:
             say("nothing is changed; apply it with --yes", err=True)
             return FAILED
         prepare(_service(there), new)
     return _signal(where, new.id_, UPDATE, SCHEDULE_CODEC.unstructure(new), "updated")
+
+
+def _first_fire(found: ScheduleView, new: Schedule) -> str:
+    now = datetime.now(UTC)
+    paused = updated(found.memory, found.schedule, new, now).paused
+    if paused is not None:
+        return f"none while the schedule is paused: {paused}"
+    first = new.fires(now)
+    return local_time(new, first[0]) if first else "none"
 
 
 @_command("delete", "Stop a schedule")

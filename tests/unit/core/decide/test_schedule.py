@@ -245,6 +245,25 @@ def test_update_during_a_pause_counts_the_fires_before_it() -> None:
     assert stage.view.memory.counts == {"completed": 1, "paused": 3}
 
 
+@pytest.mark.parametrize("every", [10, 20])
+def test_update_that_is_not_paused_any_more_resumes_as_the_signal_does(every: int) -> None:
+    stage = Stage(schedule_of(every=10, paused=True))
+    stage.run(at(35))
+    stage.update(schedule_of(every=every))
+    stage.run(at(45))
+    assert stage.fires == ["000040Z"]
+    assert stage.view.memory.counts == {"completed": 1, "paused": 3}
+    assert stage.view.memory.paused is None
+
+
+def test_update_leaves_a_pause_by_a_signal() -> None:
+    stage = Stage(schedule_of(every=10))
+    stage.signal("pause", "holidays")
+    stage.update(schedule_of(every=20))
+    stage.run(at(45))
+    assert stage.view.memory.paused == "holidays"
+
+
 def test_schedule_without_further_fires_completes() -> None:
     stage = Stage(schedule_of(every=10, end="2026-01-01T00:00:25"))
     stage.run(at(60))
