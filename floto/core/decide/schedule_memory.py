@@ -86,7 +86,7 @@ class EndedRun:
 
 @frozen
 class Unstarted:
-    """Successive fires that started no run for the same reason: overlap, missed or paused."""
+    """Successive fires that started no run for the same reason: overlap, missed, paused or updated."""
 
     why: str
     count: int
@@ -200,12 +200,23 @@ def backfill(memory: Memory, schedule: Schedule, first: datetime, last: datetime
 def updated(memory: Memory, old: Schedule, new: Schedule, at: datetime) -> Memory:
     """Follow another schedule from a time on."""
     if not new.is_like(old):
-        memory = _left_out(memory, old, at)
-        memory = evolve(memory, after=max(memory.after, at))
+        memory = _follow_times(_left_out(memory, old, at), old, new, at)
     if old.paused and not new.paused:
         return resume(memory, new, at)
     memory = pause(memory, new.note or "created paused") if new.paused and not old.paused else memory
     return start_waiting(memory, new)
+
+
+def _follow_times(memory: Memory, old: Schedule, new: Schedule, at: datetime) -> Memory:
+    """Follow other times; a fire that waits for its jittered start starts now, if the new times have it."""
+    waiting = next(_fires(Waiting(memory.after, at), old), None)
+    memory = evolve(memory, after=max(memory.after, at))
+    if waiting is None:
+        return memory
+    wanted = Waiting(waiting - _SECOND, waiting, is_regular=True)
+    if memory.paused is None and waiting in _fires(wanted, new):
+        return _request(memory, new, wanted)
+    return _without_run(memory, "updated" if memory.paused is None else "paused", waiting)
 
 
 def ended(memory: Memory, schedule: Schedule, launch: Launch, end: EndedRun) -> Memory:

@@ -207,6 +207,7 @@ _WHY = {
     "overlap": "a run was open",
     "missed": "nobody decided within catch_up",
     "paused": "the schedule was paused",
+    "updated": "an update left it out",
 }
 
 

@@ -256,6 +256,32 @@ def test_update_that_is_not_paused_any_more_resumes_as_the_signal_does(every: in
     assert stage.view.memory.paused is None
 
 
+@pytest.mark.parametrize(
+    ("every", "paused", "fires", "counts"),
+    [
+        (7_200, False, ["020000Z", "040000Z"], {"completed": 2}),
+        (5_400, False, ["030000Z"], {"completed": 1, "updated": 1}),
+        (7_200, True, ["040000Z"], {"completed": 1, "paused": 1}),
+    ],
+)
+def test_update_does_not_lose_a_fire_that_waits_for_its_jitter(
+    every: int, *, paused: bool, fires: list[str], counts: dict[str, int]
+) -> None:
+    schedule = schedule_of(every=3_600, jitter=1_800)
+    assert schedule.starts_at(at(7_200)) > at(7_210)
+    stage = Stage(schedule)
+    stage.run(at(7_190))
+    if paused:
+        stage.signal("pause")
+    stage.run(at(7_205))
+    begun = len(stage.fires)
+    stage.update(evolve(schedule, every=every))
+    stage.signal("resume")
+    stage.run(at(4 * 3_600 + 2_000))
+    assert stage.fires[begun:][: len(fires)] == fires
+    assert stage.view.memory.counts == {**counts, "completed": counts["completed"] + begun}
+
+
 def test_update_leaves_a_pause_by_a_signal() -> None:
     stage = Stage(schedule_of(every=10))
     stage.signal("pause", "holidays")
