@@ -326,8 +326,9 @@ def _renewal(schedule: Schedule, memory: Memory, state: State, codec: TaskCodec)
 
 def _continued(schedule: Schedule, memory: Memory, state: State, codec: TaskCodec) -> Decision:
     """Continue as new; of the runs that are open the schedule will learn nothing more."""
-    for launch, _ in _started(memory, state):
-        memory = m.without(memory, launch, launch.end(m.LEFT_OPEN, state.now))
+    for launch, item in _started(memory, state):
+        if item.is_open:
+            memory = m.ended(memory, schedule, launch, launch.end(m.LEFT_OPEN, state.now))
     memory = evolve(memory, seen=0)
     for kept in (memory, evolve(memory, recent=(), unstarted=())):
         try:

@@ -220,18 +220,14 @@ def _follow_times(memory: Memory, old: Schedule, new: Schedule, at: datetime) ->
 
 
 def ended(memory: Memory, schedule: Schedule, launch: Launch, end: EndedRun) -> Memory:
-    """Note the end of a run, and start what waits for it."""
-    memory = without(memory, launch, end)
+    """Note the end of a run, or that nothing more will be learned of it, and start what waits for it."""
+    left = tuple(each for each in memory.open if each.key != launch.key)
+    memory = evolve(memory, open=left, recent=(*memory.recent, end)[-_SHOWN:])
+    memory = _count(memory, end.status, 1)
     is_failure = end.status in _FAILURES and not launch.is_stopped
     if schedule.pause_on_failure and is_failure and memory.paused is None:
         memory = pause(memory, f"{launch.workflow_id}: {end.message or end.status}")
     return start_waiting(memory, schedule)
-
-
-def without(memory: Memory, launch: Launch, end: EndedRun) -> Memory:
-    """Note what has become of a run, and start nothing."""
-    left = tuple(each for each in memory.open if each.key != launch.key)
-    return _count(evolve(memory, open=left, recent=(*memory.recent, end)[-_SHOWN:]), end.status, 1)
 
 
 def next_start(memory: Memory, schedule: Schedule) -> datetime | None:

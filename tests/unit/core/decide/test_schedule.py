@@ -349,6 +349,37 @@ def test_refused_start_is_retried_and_then_told() -> None:
     assert (first.status, first.message) == ("not started", "refused by SWF: WORKFLOW_TYPE_DOES_NOT_EXIST")
 
 
+@pytest.mark.parametrize("overlap", ["allow_all", "skip"])
+def test_refused_start_is_retried_by_the_run_that_continues_the_schedule(
+    overlap: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refusals = iter(["CHILD_CREATION_RATE_EXCEEDED"])
+
+    def refuse(decision: Decision) -> str | None:
+        return next(refusals, None) if isinstance(decision, StartChildWorkflowExecution) else None
+
+    monkeypatch.setattr(module, "RENEW_EVENTS", 10)
+    stage = Stage(schedule_of(every=100, overlap=overlap), refuse=refuse)
+    stage.run(at(195))
+    assert len(stage.runs) > 1
+    assert stage.fires == ["000140Z"]
+    assert stage.view.memory.counts == {"completed": 1}
+
+
+@pytest.mark.parametrize("overlap", ["buffer_one", "buffer_all", "cancel_other"])
+def test_fire_that_waits_for_a_run_which_is_left_open_starts(
+    overlap: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "FULL_EVENTS", 24)
+    stage = Stage(schedule_of(every=100, overlap=overlap), lambda _: Work(10_000, stops_after=10_000))
+    stage.run(at(205))
+    while len(stage.runs) == 1:
+        stage.signal("other")
+        stage.run(stage.now + timedelta(seconds=1))
+    assert stage.fires == ["000140Z", "000320Z"]
+    assert stage.view.memory.counts == {"open": 1}
+
+
 def test_fire_that_runs_already_is_not_started_again() -> None:
     stage = Stage(schedule_of(every=10))
     stage.world.start(
