@@ -209,6 +209,14 @@ def test_backfill_from_later_to_earlier_is_refused(shell: Shell) -> None:
     assert "--from 2026-01-02 is after --to 2026-01-01" in said
 
 
+def test_backfill_of_future_fires_is_refused(shell: Shell) -> None:
+    (shell.cwd / "schedules.py").write_text(SOURCE)
+    shell("schedule", "create", "schedules.py:job")
+    times = ("--from", "2026-01-02", "--to", "2999-01-01")
+    said = shell.here("schedule", "backfill", "job", *times, code=2)[1]
+    assert "--to 2999-01-01 is in the future; a backfill is for past fires" in said
+
+
 def test_changes_of_a_schedule_that_nobody_decides_for_name_its_scheduler(shell: Shell) -> None:
     (shell.cwd / "schedules.py").write_text(SOURCE)
     shell("schedule", "create", "schedules.py:fast")

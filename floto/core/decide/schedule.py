@@ -244,6 +244,8 @@ def _span(event: Event, schedule: Schedule, codec: TaskCodec) -> tuple[datetime,
         raise SpecError(
             (f"its input must be an object with times 'from' and 'to', not {shown(value)}",)
         ) from None
+    if last > event.at:
+        raise SpecError((f"'to' is {last.isoformat()}, in the future; a backfill is for past fires",))
     return first, last
 
 

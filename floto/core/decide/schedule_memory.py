@@ -190,8 +190,10 @@ def trigger(memory: Memory, schedule: Schedule, at: datetime) -> Memory:
 
 
 def backfill(memory: Memory, schedule: Schedule, first: datetime, last: datetime) -> Memory:
-    """Request runs for the fires from ``first`` up to ``last``, also if the schedule is paused."""
-    wanted = Waiting(first - timedelta(microseconds=1), last)
+    """Request runs for the past fires from ``first`` up to ``last``, also if the schedule is paused."""
+    # A fire that waits for its jittered start is not past.
+    until = last if memory.paused is not None else min(last, memory.after)
+    wanted = Waiting(first - timedelta(microseconds=1), until)
     if next(_fires(wanted, schedule), None) is None:
         return memory
     return start_waiting(evolve(memory, waiting=(*memory.waiting, wanted)), schedule)

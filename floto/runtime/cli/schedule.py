@@ -250,7 +250,7 @@ def trigger_command(id_: str, **where: Any) -> int:
 @click.option("--from", "first", required=True, metavar="TIME", help="Time of the first fire.")
 @click.option("--to", "last", required=True, metavar="TIME", help="Time of the last fire.")
 def backfill_command(id_: str, first: str, last: str, **where: Any) -> int:
-    """Start the runs of all fires of the schedule ID between two times, one after the other."""
+    """Start the runs of all fires of the schedule ID between two past times, one after the other."""
     for name, text in (("--from", first), ("--to", last)):
         for problem in moment_problems(name, text):
             raise click.BadParameter(problem)
@@ -259,6 +259,9 @@ def backfill_command(id_: str, first: str, last: str, **where: Any) -> int:
         begin, end = (moment(text, schedule.time_zone) for text in (first, last))
         if begin > end:
             msg = f"--from {first} is after --to {last}"
+            raise click.UsageError(msg)
+        if end > datetime.now(UTC):
+            msg = f"--to {last} is in the future; a backfill is for past fires"
             raise click.UsageError(msg)
         fires = schedule.fires(begin - timedelta(microseconds=1))
     if not fires or fires[0] > end:

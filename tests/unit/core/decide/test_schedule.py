@@ -205,11 +205,21 @@ def test_backfill_starts_the_fires_of_a_past_time_one_by_one() -> None:
     assert stage.fires[3:] == names[2:]
 
 
+def test_backfill_leaves_a_fire_that_waits_for_its_jitter() -> None:
+    stage = Stage(schedule_of(every=3_600, jitter=1_800))
+    stage.run(at(7_190))
+    stage.run(at(7_205))
+    stage.signal("backfill", {"from": at(3_600).isoformat(), "to": at(7_200).isoformat()})
+    stage.run(at(10_000))
+    assert stage.fires == ["010000Z", "010000Z", "020000Z"]
+
+
 @pytest.mark.parametrize(
     ("name", "input", "problem"),
     [
         ("backfill", None, "times 'from' and 'to'"),
         ("backfill", {"from": "x", "to": "2026-01-01"}, "times 'from' and 'to'"),
+        ("backfill", {"from": "2026-01-01", "to": "2026-01-01T00:00:01"}, "in the future"),
         ("update", {"type": "floto.Schedule"}, "required field"),
         ("update", 3, "must be an object"),
     ],
