@@ -7,17 +7,26 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from attrs import evolve, fields, frozen
+from attrs import define, evolve, fields, frozen
 
 from floto.core.decide.child_requests import CHILD_TYPE
 from floto.core.decide.schedule import SCHEDULE_LIST, SCHEDULE_TYPE, ScheduleView, schedule_input, view
-from floto.core.errors import FlotoError, ServiceFault
+from floto.core.errors import (
+    FlotoError,
+    HistoryError,
+    PayloadError,
+    PayloadsNeeded,
+    ServiceFault,
+    SpecError,
+)
 from floto.core.spec.schedule import SCHEDULE_CODEC, Schedule
 from floto.core.spec.tasks import TaskCodec
 from floto.core.state.fold import fold
 from floto.core.state.state import EMPTY
+from floto.core.swf.events import WorkflowExecutionStarted
 from floto.core.swf.service import ExecutionInfo, Service, StartRequest
 from floto.core.swf.shapes import WorkflowType
+from floto.core.visible import visible
 from floto.runtime.retrying import retry_read, retry_write
 from floto.runtime.runs.needs import needs
 
@@ -26,6 +35,18 @@ _ALREADY_STARTED = "WorkflowExecutionAlreadyStartedFault"
 
 class ScheduleError(FlotoError, ValueError):
     """A schedule that does not exist, or exists already."""
+
+
+@define
+class UnreadableSchedule(FlotoError):
+    """A schedule that this process cannot read, for example for a retry strategy of its own."""
+
+    id_: str
+    problem: str
+
+    def __str__(self) -> str:
+        """Return the id and the problem."""
+        return visible(f"schedule {self.id_!r} cannot be read: {self.problem}")
 
 
 def prepare(service: Service, schedule: Schedule, call: Callable[..., Any] = retry_read) -> None:
@@ -79,25 +100,49 @@ def create(
         raise ScheduleError(msg) from None
 
 
-def all_schedules(service: Service) -> Iterator[tuple[ExecutionInfo, ScheduleView]]:
-    """Yield the open schedules of a domain by id, each with what its history says."""
+def all_schedules(service: Service) -> Iterator[tuple[ExecutionInfo, ScheduleView | UnreadableSchedule]]:
+    """Yield the open schedules of a domain by id, each with what its history says, or an error."""
     found = retry_read(service.open_executions, SCHEDULE_TYPE)
     for info in sorted(found, key=lambda info: info.execution.workflow_id):
-        yield info, _read(service, info)
+        try:
+            yield info, read(service, info)
+        except UnreadableSchedule as error:
+            yield info, error
 
 
 def find(service: Service, id_: str) -> tuple[ExecutionInfo, ScheduleView]:
-    """Return the last run of a schedule, and what its history says. Raises ``ScheduleError``."""
+    """Return the last run of a schedule, and what its history says.
+
+    Raises:
+        ScheduleError: if there is no schedule of this id.
+        UnreadableSchedule: if it cannot be read.
+    """
+    info = latest(service, id_)
+    return info, read(service, info)
+
+
+def latest(service: Service, id_: str) -> ExecutionInfo:
+    """Return the last run of a schedule, which is not read. Raises ``ScheduleError``."""
     info = retry_read(service.latest_execution, id_)
     if info is None or info.workflow_type != SCHEDULE_TYPE:
         msg = f"there is no schedule {id_!r}" if info is None else f"workflow {id_!r} is not a schedule"
         raise ScheduleError(msg)
-    return info, _read(service, info)
+    return info
 
 
-def _read(service: Service, info: ExecutionInfo) -> ScheduleView:
+def task_list_of(service: Service, info: ExecutionInfo) -> str:
+    """Return the name of the task list of a schedule's scheduler."""
+    start: WorkflowExecutionStarted = retry_read(service.history, info.execution)[0].data
+    return start.task_list.name
+
+
+def read(service: Service, info: ExecutionInfo) -> ScheduleView:
+    """Return what the history of a schedule says. Raises ``UnreadableSchedule``."""
     events = retry_read(service.history, info.execution)
-    return view(fold(events, evolve(EMPTY, execution=info.execution)))
+    try:
+        return view(fold(events, evolve(EMPTY, execution=info.execution)))
+    except (HistoryError, PayloadError, PayloadsNeeded, SpecError) as error:
+        raise UnreadableSchedule(info.execution.workflow_id, str(error).replace("\n", "; ")) from error
 
 
 @frozen

@@ -11,6 +11,7 @@ from typing import Any
 
 from attrs import field, frozen
 
+from floto.core.decide.schedule import ScheduleView
 from floto.core.errors import HistoryError, UnknownResource
 from floto.core.replay.redrive.redrive_plan import Redrive
 from floto.core.replay.saved_history import Saved
@@ -23,6 +24,7 @@ from floto.core.swf.floto_defaults import DEFAULT_DOMAIN
 from floto.core.swf.history import History
 from floto.core.swf.limits import PAGE_LIMIT
 from floto.core.swf.pollers import Live
+from floto.core.swf.service import ExecutionInfo
 from floto.core.swf.shapes import WorkflowExecution
 from floto.core.visible import shell_command
 from floto.pages.runs import RunRow, row
@@ -32,7 +34,7 @@ from floto.runtime.cli.target import Target, UnknownDomain, where_options
 from floto.runtime.connect import domain_of, live_of, saved_history, shown_service
 from floto.runtime.deciders.spec_choice import DeciderSpecs, NoSpec
 from floto.runtime.retrying import retry_read
-from floto.runtime.schedules import all_schedules, local_time, next_fires, state_text
+from floto.runtime.schedules import UnreadableSchedule, all_schedules, local_time, next_fires, state_text
 from floto.runtime.ui_actions import COMMANDS, DO, planned
 
 #: A file or a server's own engine says cheaply whether it changed; another service is asked less often.
@@ -223,21 +225,8 @@ class ServiceSource:
         """Return the open schedules, by id."""
         if domain not in self.domains():
             return []
-        now, found = datetime.now(UTC), []
-        for info, each in all_schedules(domain_of(self.client, domain)):
-            last = each.recorded.recent[-1] if each.recorded.recent else None
-            found.append(
-                ScheduleRow(
-                    id_=each.schedule.id_,
-                    run_id=info.execution.run_id,
-                    words=each.schedule.words,
-                    state=state_text(each),
-                    is_paused=each.memory.paused is not None,
-                    next=tuple(local_time(each.schedule, at) for at in next_fires(each, now)),
-                    last="" if last is None else f"{local_time(each.schedule, last.fire)} {last.status}",
-                )
-            )
-        return found
+        found = all_schedules(domain_of(self.client, domain))
+        return [_schedule_row(info, each) for info, each in found]
 
     def command(self, act: Act) -> str:
         """Return the command line that does the same as an action."""
@@ -264,3 +253,21 @@ class ServiceSource:
     def target(self, domain: str) -> Target:
         """Return a domain of the service, as commands use it."""
         return _PageTarget(self.client, domain, self.url)
+
+
+def _schedule_row(info: ExecutionInfo, found: ScheduleView | UnreadableSchedule) -> ScheduleRow:
+    id_, run_id = info.execution.workflow_id, info.execution.run_id
+    if isinstance(found, UnreadableSchedule):
+        state = f"cannot be read: {found.problem}"
+        return ScheduleRow(id_=id_, run_id=run_id, words="", state=state, is_paused=False)
+    last = found.recorded.recent[-1] if found.recorded.recent else None
+    fires = next_fires(found, datetime.now(UTC))
+    return ScheduleRow(
+        id_=id_,
+        run_id=run_id,
+        words=found.schedule.words,
+        state=state_text(found),
+        is_paused=found.memory.paused is not None,
+        next=tuple(local_time(found.schedule, at) for at in fires),
+        last="" if last is None else f"{local_time(found.schedule, last.fire)} {last.status}",
+    )

@@ -25,7 +25,7 @@ from floto.runtime.retrying import retry_read, retry_write
 from floto.runtime.runs.needs import needs
 from floto.runtime.runs.redriving import last_complete, start_redriven, with_children
 from floto.runtime.runs.run_request import new_workflow_id
-from floto.runtime.schedules import ScheduleError, find
+from floto.runtime.schedules import ScheduleError, latest
 
 Words = tuple[tuple[str, ...], tuple[str, ...]]
 _SIGNALS = {"pause": PAUSE, "resume": RESUME, "trigger": TRIGGER}
@@ -123,7 +123,7 @@ def _redrive(on: Acted, act: Act) -> tuple[str, str]:
 
 def _tell_schedule(on: Acted, act: Act) -> tuple[str, str]:
     service = domain_of(on.client, act.domain)
-    info, _ = find(service, act.workflow_id)
+    info = latest(service, act.workflow_id)
     if info.close_status is not None:
         problem = f"schedule {act.workflow_id!r} is closed: {info.close_status}"
         raise ScheduleError(problem)

@@ -17,7 +17,7 @@ from itertools import pairwise, product
 from typing import Any
 
 import pytest
-from attrs import evolve
+from attrs import evolve, frozen
 from moto import mock_aws
 
 import floto
@@ -26,12 +26,14 @@ from floto.adapters.sqlite.sqlite_engine import SqliteEngine
 from floto.adapters.swf import SwfService
 from floto.adapters.swf_client import make_client
 from floto.core.decide.schedule import PAUSE, RESUME, SCHEDULE_TYPE, UPDATE
-from floto.core.spec.schedule import SCHEDULE_CODEC
+from floto.core.spec.schedule import SCHEDULE_CODEC, with_schedules
+from floto.core.state.fold import fold
+from floto.core.state.state import EMPTY
 from floto.core.swf import events as e
 from floto.runtime.deciders.scheduler import Scheduler
 from floto.runtime.loading import load_schedule
 from floto.runtime.runs.run_schedule import run_schedule
-from floto.runtime.schedules import create, find
+from floto.runtime.schedules import create, find, latest
 from tests.integration.commands import PATIENCE, ROOT, Shell
 from tests.property.schedule_stage import BEGINNING, Stage, Work
 
@@ -199,6 +201,36 @@ def test_commands_on_an_unknown_domain_or_schedule_say_so(place: Shell) -> None:
     assert "floto schedule list" in place.here("schedule", "show", "other", code=2)[1]
     place.here("register", "domain", "empty")
     assert "no open schedule in domain 'empty' on" in place.here("schedule", "list", "--domain", "empty")[1]
+
+
+@frozen
+class Patient:
+    """A retry strategy of a program's own."""
+
+    def delay(self, _: floto.Retry) -> float | None:
+        return 2
+
+
+def test_schedule_that_the_command_line_cannot_read_is_listed_and_told(shell: Shell) -> None:
+    (shell.cwd / "schedules.py").write_text(SOURCE)
+    shell("schedule", "create", "schedules.py:job")
+    work = floto.ActivityTask(id_="a", name="a", version="1", retry_strategy=Patient())
+    own = floto.Schedule(id_="own", spec=floto.DeciderSpec(activity_tasks=[work]), every=3600)
+    service = SqliteService(shell.cwd / "floto.db", "floto")
+    run_id = create(service, own, codec=with_schedules(floto.CODEC.with_type("own.Patient", Patient)))
+    job, listed = shell.here("schedule", "list")[0].splitlines()
+    assert job.startswith("job\tevery 3600 seconds\t")
+    problem = "cannot be read: $.spec.activity_tasks[0].retry_strategy: type 'own.Patient'"
+    assert listed.startswith(f"own\t\t{problem}")
+    found = data(shell, "schedule", "list")[1]
+    assert (found["workflowId"], found["runId"], found["error"][:6]) == ("own", run_id, "$.spec")
+    for command in ("pause", "resume", "trigger", "delete"):
+        assert " own\n" in shell.here("schedule", command, "own")[1]
+    said = shell.here("schedule", "show", "own", code=2)[1]
+    assert f"schedule 'own' {problem}" in said
+    signals = fold(service.history(latest(service, "own").execution), EMPTY).signals
+    assert set(signals) == {"pause", "resume", "trigger"}
+    service.close()
 
 
 def test_backfill_from_later_to_earlier_is_refused(shell: Shell) -> None:

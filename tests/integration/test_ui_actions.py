@@ -17,6 +17,7 @@ import pytest
 from attrs import evolve
 
 import floto
+from floto.core.decide.schedule import SCHEDULE_TYPE
 from floto.core.swf.events import WorkflowExecutionCancelRequested, WorkflowExecutionSignaled
 from floto.core.swf.reserved_names import SPEC_KEY
 from floto.core.swf.service import StartRequest
@@ -182,6 +183,16 @@ def test_commands_name_the_file_of_the_service_by_its_absolute_path(made: Shop, 
         helped = ask(page, "GET", f"/runs/lost/{quote(run.run_id)}", accept=HTML)[2]
     for text in (found, helped):
         assert f"--service {made.url}" in text
+
+
+def test_schedule_that_cannot_be_read_has_a_row_with_the_reason(made: Shop, page: Ui) -> None:
+    create(made.service, floto.Schedule(id_="nightly", cron="0 3 * * *", workflow_type=("order", "1")))
+    request = StartRequest(workflow_id="odd", workflow_type=SCHEDULE_TYPE, task_list="odd", input="{}")
+    made.service.start_workflow_execution(request)
+    text = ask(page, "GET", "/schedules", accept=HTML)[2]
+    assert "At 03:00 every day" in text
+    assert "cannot be read: " in text
+    assert confirmed(page, preview(page, "trigger", workflow_id="odd", domain="floto"))[0] == 303
 
 
 def test_schedule_is_paused_resumed_and_triggered(made: Shop, page: Ui, tmp_path: Path) -> None:

@@ -43,14 +43,17 @@ from floto.runtime.loading import load_schedule
 from floto.runtime.retrying import retry_write
 from floto.runtime.schedules import (
     ScheduleError,
+    UnreadableSchedule,
     all_schedules,
     changes,
     create,
-    find,
+    latest,
     local_time,
     next_fires,
     prepare,
+    read,
     state_text,
+    task_list_of,
 )
 
 
@@ -112,8 +115,9 @@ def list_command(*, as_json: bool, **where: Any) -> int:
     with _there(where) as there:
         found = list(all_schedules(_service(there)))
         if not as_json:
-            print_rows(("schedule", "times", "state", "next", "last run"), [_row(each) for _, each in found])
-            _say_not_decided([each for _, each in found], there)
+            print_rows(("schedule", "times", "state", "next", "last run"), [_row(*each) for each in found])
+            views = [each for _, each in found if isinstance(each, ScheduleView)]
+            _say_not_decided([each.state.start.task_list.name for each in views], there)
     if as_json:
         say(readable([_as_json(info, each) for info, each in found]))
     elif not found:
@@ -122,36 +126,43 @@ def list_command(*, as_json: bool, **where: Any) -> int:
     return DONE
 
 
-def _say_not_decided(found: Sequence[ScheduleView], there: Target) -> None:
+def _say_not_decided(task_lists: Sequence[str], there: Target) -> None:
     """Print a line for each task list of open schedules that no scheduler polls, where that is known."""
     with suppress(ServiceError):  # the command itself has done its work
-        for line in _not_decided(found, there, live_of(there.client)):
+        for line in _not_decided(task_lists, there, live_of(there.client)):
             say(line, err=True)
 
 
-def _not_decided(found: Sequence[ScheduleView], there: Target, live: Live | None) -> Iterator[str]:
+def _not_decided(task_lists: Sequence[str], there: Target, live: Live | None) -> Iterator[str]:
     if live is None or live.pollers is None:
         return
     pollers = live.of_domain(there.domain).pollers or ()
     options = where_options(there.url, there.domain)
     polled = {each.task_list for each in pollers if each.kind is PollKind.DECISIONS}
-    for name in sorted({each.state.start.task_list.name for each in found} - polled):
+    for name in sorted(set(task_lists) - polled):
         command = shell_command("floto", "scheduler", "--task-list", name, *options)
         yield visible(f"nobody decides for the schedules on task list {name!r}: {command}")
 
 
-def _row(found: ScheduleView) -> tuple[str, ...]:
+def _row(info: ExecutionInfo, found: ScheduleView | UnreadableSchedule) -> tuple[str, ...]:
+    if isinstance(found, UnreadableSchedule):
+        return info.execution.workflow_id, "", f"cannot be read: {found.problem}", "", ""
     fires = ", ".join(local_time(found.schedule, at) for at in next_fires(found, datetime.now(UTC)))
     last = found.recorded.recent[-1] if found.recorded.recent else None
     ended = "" if last is None else f"{local_time(found.schedule, last.fire)} {last.status}"
     return found.schedule.id_, found.schedule.words, state_text(found), fires, ended
 
 
-def _as_json(info: ExecutionInfo, found: ScheduleView) -> dict[str, Any]:
-    return {
+def _as_json(info: ExecutionInfo, found: ScheduleView | UnreadableSchedule) -> dict[str, Any]:
+    run = {
         "workflowId": info.execution.workflow_id,
         "runId": info.execution.run_id,
         "status": info.close_status or "OPEN",
+    }
+    if isinstance(found, UnreadableSchedule):
+        return {**run, "error": found.problem}
+    return {
+        **run,
         "schedule": SCHEDULE_CODEC.unstructure(found.schedule),
         "words": found.schedule.words,
         "next": [utc(at) for at in next_fires(found, datetime.now(UTC))],
@@ -181,7 +192,7 @@ def show_command(id_: str, *, as_json: bool, **where: Any) -> int:
             return DONE
         _say_times_and_runs(info, found)
         if info.close_status is None:
-            _say_not_decided([found], there)
+            _say_not_decided([found.state.start.task_list.name], there)
     return DONE
 
 
@@ -212,8 +223,13 @@ _WHY = {
 
 
 def _found(there: Target, id_: str) -> tuple[ExecutionInfo, ScheduleView]:
+    info = _latest(there, id_)
+    return info, read(_service(there), info)
+
+
+def _latest(there: Target, id_: str) -> ExecutionInfo:
     try:
-        return find(_service(there), id_)
+        return latest(_service(there), id_)
     except ScheduleError as error:
         infos = there.open_runs(typeFilter={"name": SCHEDULE_TYPE.name})
         near = difflib.get_close_matches(id_, [info["execution"]["workflowId"] for info in infos], cutoff=0.5)
@@ -319,14 +335,15 @@ def _signal(where: dict[str, Any], id_: str, name: str, value: Any, done: str) -
 
 def _tell(there: Target, id_: str, call: Callable[..., Any], arguments: tuple[Any, ...], done: str) -> None:
     """Call a method with the schedule; print that it is done, and if no scheduler will act on it."""
-    info, found = _found(there, id_)
+    info = _latest(there, id_)
+    task_list = task_list_of(_service(there), info)
     try:
         retry_write(call, id_, *arguments)
     except UnknownResource:
         msg = f"schedule {id_!r} is closed: {info.close_status}"
         raise click.UsageError(msg) from None
     say(visible(f"{done} {id_}"), err=True)
-    _say_not_decided([found], there)
+    _say_not_decided([task_list], there)
 
 
 @click.command("scheduler", short_help="Decide for schedules and their runs, until stopped")
