@@ -33,6 +33,11 @@ LIST = "floto_schedules"
 JOB = WorkflowType("job", "1")
 
 
+def at(seconds: float) -> datetime:
+    """The time so many seconds after the beginning."""
+    return BEGINNING + timedelta(seconds=seconds)
+
+
 def schedule_of(**more: Any) -> Schedule:
     """A schedule of jobs that another program decides for."""
     return Schedule(**{"id_": "s", "workflow_type": JOB, **more})
