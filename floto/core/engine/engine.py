@@ -237,10 +237,11 @@ class Engine:
             task_list: Name of the task list.
             identity: Identity of the worker, for the history.
             now: Time of the clock.
-            chosen: Claim this task instead of the next one: SWF promises no order, so simulations choose.
+            chosen: Claim this task, which waits, instead of the next one: SWF promises no order, so
+                simulations choose.
 
         Returns:
-            The task, or None if none is scheduled, or the chosen one is closed or claimed.
+            The task, or None if none is scheduled.
         """
 
         def claim(ready: Ready) -> tuple[EngineRun, Token] | None:

@@ -117,6 +117,9 @@ class World:
         """Claim the activity task that this event scheduled; return None if it is closed or claimed."""
         self.advance(now)
         chosen = Ready(execution.run_id, scheduled_event_id)
+        # It may have timed out now.
+        if not self._store.is_waiting(chosen):
+            return None
         return self._engine.poll_activity(self.domain, "", identity, now, chosen)
 
     def is_waiting(self, execution: WorkflowExecution, scheduled_event_id: int) -> bool:
