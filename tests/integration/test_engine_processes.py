@@ -7,11 +7,13 @@ import signal
 import sqlite3
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from floto.adapters.sqlite import SqliteService
+from floto.adapters.sqlite import SqliteService, recovery
+from floto.adapters.sqlite.operations import SqliteOperations
 from floto.core.engine.stores.backlogs import redelivered
 from floto.core.errors import UnknownResource
 from floto.core.state.fold import fold
@@ -231,6 +233,36 @@ def test_of_tasks_that_were_running_at_three_crashes_each_is_started_alone(
         assert last is not None
         assert sorted([first.activity_id, culprit, last.activity_id]) == ["a", "b", "c"]
         assert names(service, run).count("ActivityTaskTimedOut") == 1
+
+
+def crashed(path: Path, *activity_ids: str) -> None:
+    """Make a file whose activities were running together at three crashes."""
+    with SqliteService(path) as service:
+        start(service)
+        schedule(service, *activity_ids)
+    for _ in range(3):
+        with process(path, HOLD_ALL.format(count=len(activity_ids))) as child:
+            assert hear(child)
+            child.kill()
+            child.wait()
+
+
+def test_suspects_wait_for_one_another_for_a_limited_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    crashed(tmp_path / "db", "a", "b")
+    monkeypatch.setattr(recovery, "_ALONE_SECONDS", 0.0)
+    monkeypatch.setattr(recovery, "_RECOVER_SECONDS", 0.1)
+    with SqliteService(tmp_path / "db") as service:
+        assert sorted(activity(service).activity_id for _ in "ab") == ["a", "b"]
+
+
+def test_clients_of_a_server_do_not_wait_for_the_suspect_of_another(tmp_path: Path) -> None:
+    crashed(tmp_path / "db", "a", "b")
+    with closing(SqliteOperations(tmp_path / "db", poll_seconds=SOON)) as operations:
+        polled = {"domain": "floto", "taskList": {"name": "floto"}}
+        found = [operations.call("PollForActivityTask", polled)["activityId"] for _ in "ab"]
+        assert sorted(found) == ["a", "b"]
 
 
 def test_redelivered_task_has_the_same_token(tmp_path: Path) -> None:

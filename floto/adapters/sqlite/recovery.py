@@ -23,6 +23,8 @@ _TIMED_OUT = "timed out instead of started again"
 _ALONE = "started again when no other such task runs in the process"
 #: Seconds between checks for tasks whose owner crashed.
 _RECOVER_SECONDS = 2.0
+#: Seconds for which a suspect may run without another one beside it.
+_ALONE_SECONDS = 60.0
 
 
 class Recovery:
@@ -36,12 +38,15 @@ class Recovery:
     def __init__(self, store: SqliteStore, leases: Leases | None) -> None:
         self._store, self._leases = store, leases
         self._due_at = monotonic() if leases else inf
+        #: Since when suspects have waited for another one.
+        self._held_since = inf
 
     def redeliver(self) -> bool:
         """Redeliver the tasks of processes that crashed; return False if it is too early for a check."""
         if self._leases is None or monotonic() < self._due_at:
             return False
         self._due_at = monotonic() + _RECOVER_SECONDS
+        self._release_suspects()
         owners = self._store.owners()
         crashed = self._leases.dead(owners)
         for lease in crashed:
@@ -54,6 +59,16 @@ class Recovery:
             self._store.drop_owner(lease)
         self._leases.clean(owners - crashed)
         return True
+
+    def _release_suspects(self) -> None:
+        """Let suspects run beside one that has run for long: they may need one another, or it may hang."""
+        runs = self._store.open_runs()
+        if not runs.is_holding:
+            self._held_since = inf
+            return
+        self._held_since = min(self._held_since, monotonic())
+        if monotonic() - self._held_since >= _ALONE_SECONDS:
+            runs.admit_suspect()
 
     def _warn(self, run_id: str, event_id: int, verdict: str) -> None:
         run = self._store.load(run_id)

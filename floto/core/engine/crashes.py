@@ -3,7 +3,9 @@
 One of them may be its cause, as an activity that takes all memory. A task that has run at three crashes is a
 suspect. If it is the only one of its process, it times out. If there are others, as tasks that ran beside the
 cause each time, it is started again without another suspect beside it; then the next crash tells which of
-them it is. So a task does not time out because of its neighbor.
+them it is. So a task does not time out because it ran beside the one cause of crashes; with several causes it
+may. Suspects wait for one another for a limited time only, since one may need the other; so after three more
+crashes that tell nothing, they time out.
 """
 
 from __future__ import annotations
@@ -15,21 +17,19 @@ K = TypeVar("K")
 
 #: Crashes after which a task is started again, whatever runs beside it.
 MAX_REDELIVERIES = 2
-_SUSPECT = MAX_REDELIVERIES + 1
-_LOST = _SUSPECT + 1
+_LOST = MAX_REDELIVERIES + 4
 
 
 def after_crash(tasks: Mapping[K, int]) -> dict[K, int]:
     """Return the new redeliveries of the tasks of a process that crashed, by those before."""
     suspects = [key for key, redeliveries in tasks.items() if redeliveries >= MAX_REDELIVERIES]
-    verdict = _LOST if len(suspects) == 1 else _SUSPECT
     counted = {key: redeliveries + 1 for key, redeliveries in tasks.items()}
-    return counted | dict.fromkeys(suspects, verdict)
+    return counted | {suspects[0]: _LOST} if len(suspects) == 1 else counted
 
 
 def is_suspect(redeliveries: int) -> bool:
     """Return True if a task must not run beside another suspect of its process."""
-    return redeliveries == _SUSPECT
+    return MAX_REDELIVERIES < redeliveries < _LOST
 
 
 def is_lost(redeliveries: int) -> bool:

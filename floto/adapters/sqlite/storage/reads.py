@@ -97,7 +97,7 @@ class ReadStore:
         """
         self._db, self._lease, self._leases = db, lease, leases
         self._cache = Cache()
-        self._open = OpenRuns(leases)
+        self._open = OpenRuns(leases, lease)
         #: False while the open runs have to be read from the file.
         self._is_read = False
         #: The numbers of the last commit and of the last run.

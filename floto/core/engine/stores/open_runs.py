@@ -66,16 +66,17 @@ class OpenRuns:
 
     Args:
         leases: The lease that becomes the owner of a claimed task, by the kind of task.
+        lease: The lease whose end is the crash of this process; None if no crash is known.
     """
 
-    def __init__(self, leases: Mapping[TaskKind, str]) -> None:
-        self._leases = leases
+    def __init__(self, leases: Mapping[TaskKind, str], lease: str | None = None) -> None:
+        self._leases, self._lease = leases, lease
         #: Task queues that may have new tasks.
         self.offered: set[TaskQueue] = set()
         #: Runs whose tasks are hidden from polls, because they cannot be read.
         self.hidden: set[str] = set()
-        #: The suspect (``crashes.py``) that was claimed last: its run, its event and its owner.
-        self._suspect: tuple[str, int, str | None] | None = None
+        #: The suspect (``crashes.py``) that this process has claimed last, by its run and its event.
+        self._suspect: tuple[str, int] | None = None
         self.clear()
 
     def clear(self) -> None:
@@ -223,7 +224,7 @@ class OpenRuns:
             *_, event_id, run_id = queue[0]
             task = self._claimable(run_id, event_id)
             if task is not None:
-                if not (is_suspect(task.redeliveries) and self._has_suspect()):
+                if not (_waits_for_suspects(task) and self._has_suspect()):
                     return _new_ready(run_id, event_id, task.started, task.redeliveries)
                 self._held[run_id, event_id] = None
             heapq.heappop(queue)
@@ -275,17 +276,27 @@ class OpenRuns:
         """
         run = self._runs[run_id]
         task = evolve(run.tasks[event_id], lease=lease, redeliveries=redeliveries)
-        if lease is not None and is_suspect(redeliveries):
-            self._suspect = (run_id, event_id, lease)
+        if lease is not None and lease == self._lease and _waits_for_suspects(task):
+            self._suspect = (run_id, event_id)
         self._put(evolve(run, tasks={**run.tasks, event_id: task}), (event_id,), ())
 
     def _has_suspect(self) -> bool:
         """Return True if this process has a suspect that has not ended."""
         if self._suspect is None:
             return False
-        run_id, event_id, lease = self._suspect
+        run_id, event_id = self._suspect
         task = self._runs[run_id].tasks.get(event_id) if run_id in self._runs else None
-        return task is not None and task.lease == lease
+        return task is not None and task.lease == self._lease
+
+    @property
+    def is_holding(self) -> bool:
+        """True while suspects wait for another one."""
+        return bool(self._held)
+
+    def admit_suspect(self) -> None:
+        """Let one of the suspects that wait run beside those that run."""
+        self._suspect = None
+        self._release()
 
     def _release(self) -> None:
         """Queue the suspects that waited, if they may run now."""
@@ -327,6 +338,11 @@ class OpenRuns:
         run = self._runs[run_id]
         moved = {id: evolve(due, is_moved=True) for id, due in dues.items()}
         self._put(evolve(run, dues={**run.dues, **moved}), (), moved)
+
+
+def _waits_for_suspects(task: PollableTask) -> bool:
+    """Return True for a suspect, unless it is a decision task: that is short, and others wait for it."""
+    return is_suspect(task.redeliveries) and task.kind is not TaskKind.DECISION
 
 
 def _is_put_off(entry: ChangeEntry, run: OpenRun) -> bool:

@@ -40,6 +40,14 @@ def test_only_the_cause_of_crashes_times_out(
     assert lost(tasks, culprit, slots, steps_each) == {culprit}
 
 
+def test_suspects_that_no_crash_tells_apart_time_out_in_the_end() -> None:
+    tasks = dict.fromkeys("ab", 0)
+    crashes = 0
+    while not any(map(is_lost, tasks.values())):
+        tasks, crashes = after_crash(tasks), crashes + 1
+    assert (tasks, crashes) == (dict.fromkeys("ab", crashes), 6)
+
+
 @given(st.dictionaries(st.integers(), st.integers(0, MAX_REDELIVERIES - 1)))
 def test_task_is_started_again_after_its_first_crashes(tasks: dict[int, int]) -> None:
     assert after_crash(tasks) == {task: redeliveries + 1 for task, redeliveries in tasks.items()}
