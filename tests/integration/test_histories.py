@@ -166,6 +166,29 @@ def test_page_that_others_follow_is_no_whole_history(tmp_path: Path, token: str)
     assert History.load(second, first).cut == ""
 
 
+@pytest.mark.parametrize(
+    "pages",
+    [
+        [{"events": ISO[:9], "nextPageToken": "more"}, {"events": []}],
+        [{"events": ISO[8:7:-1], "nextPageToken": "more"}, {"events": ISO[7::-1]}],
+        [{"events": ISO[:9]}, {"events": ISO[4:9], "nextPageToken": "more"}],
+    ],
+    ids=["an empty last page", "newest first", "a page again"],
+)
+def test_pages_of_a_whole_history_are_not_called_cut(tmp_path: Path, pages: list[Any]) -> None:
+    (tmp_path / "h").write_text(json.dumps(pages))
+    read = History.load(tmp_path / "h")
+    assert (len(read), read.cut) == (9, "")
+
+
+def test_error_names_the_line_in_which_an_event_begins(tmp_path: Path) -> None:
+    lines = [json.dumps(each) for each in ISO]
+    lines[4] = lines[4].replace('"eventTimestamp": "', '"eventTimestamp": "not ')
+    (tmp_path / "h").write_text("[\n" + ",\n\n".join(lines) + "]")
+    with pytest.raises(HistoryError, match="h, line 10"):
+        History.load(tmp_path / "h")
+
+
 def changed(place: int, **fields: Any) -> str:
     return json.dumps([{**event, **(fields if at == place else {})} for at, event in enumerate(ISO)])
 

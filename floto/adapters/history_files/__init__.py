@@ -99,9 +99,11 @@ class _Gathered:
     beside: dict[str, Any] = field(factory=dict)
     cut: str = ""
     unknown: int = 0
-    #: The event that was read last, and the places of pages that others follow, by their last event.
-    last: int = 0
+    #: The places of pages that others follow, by their last event; and the last events of the other pages.
     followed: dict[int, str] = field(factory=dict)
+    ends: set[int] = field(factory=set)
+    #: Of the file that is being read: the event that was read last.
+    last: int = 0
     #: Of the file that is being read: how many events it has, and the members of its first object.
     found: int = 0
     names: Collection[str] = ()
@@ -109,7 +111,7 @@ class _Gathered:
     def read(self, path: Path) -> None:
         """Add what one file holds."""
         cut: Cut | None = None
-        self.found, self.names = 0, ()
+        self.found, self.names, self.last = 0, (), 0
         try:
             for found in objects(characters(path), str(path)):
                 self._add(found)
@@ -133,6 +135,9 @@ class _Gathered:
             return
         self.found += 1
         event = _read(found)
+        if event.id < self.last:
+            # Newest first: what follows the page before is older.
+            self.followed.pop(self.last, None)
         self.last = event.id
         if event.id in self.events:
             if event != self.events[event.id]:
@@ -147,6 +152,8 @@ class _Gathered:
     def _note(self, found: Found) -> None:
         if any(map(found.value.get, _PAGE_TOKENS)):
             self.followed[self.last] = found.place
+        elif "events" in found.value:
+            self.ends.add(self.last)
         for name in _BESIDE & found.value.keys():
             value = found.value[name]
             if self.beside.setdefault(name, value) != value:
@@ -157,7 +164,8 @@ class _Gathered:
         """Return the history of the events read, and the values beside it."""
         events = sorted(self.events.values(), key=lambda event: event.id)
         end = events[-1]
-        if not self.cut and end.id in self.followed and type(end.data) not in CLOSING_EVENTS:
+        is_open = type(end.data) not in CLOSING_EVENTS and end.id not in self.ends
+        if not self.cut and is_open and end.id in self.followed:
             self.cut = f"{self.followed[end.id]}: it has a nextPageToken, so other pages follow"
         kept = whole(events) if self.cut else events
         cut = ""

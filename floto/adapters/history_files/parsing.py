@@ -110,6 +110,8 @@ def _value(text: _Text, depth: int) -> Iterator[Found]:
 
 
 def _event(text: _Text) -> Found:
+    # Steps over the space before it, which may end a line.
+    text.peek()
     place, began = text.place, text.decoded
     members = text.decode()
     text.count(1 + len(members))
