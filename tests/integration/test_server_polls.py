@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sqlite3
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -128,3 +129,15 @@ def test_client_with_an_open_task_is_known_after_a_restart_of_the_server(tmp_pat
         assert [(each.domain, each.identity) for each in known] == [("shop", "busy")]
         operations.call("PollForActivityTask", {**POLLED, "identity": "busy"})
         assert len(operations.live().polling(PollKind.ACTIVITIES, "orders")) == 1
+
+
+def test_run_without_the_start_of_its_task_does_not_hide_the_pollers_of_others(tmp_path: Path) -> None:
+    with closing(SqliteOperations(tmp_path / "db")) as operations:
+        prepare(operations)
+        schedule(operations, "a", "b")
+        operations.call("PollForActivityTask", {**POLLED, "identity": "busy"})
+    with closing(sqlite3.connect(tmp_path / "db")) as db, db:
+        db.execute("DELETE FROM events WHERE type = 'ActivityTaskStarted'")
+    with closing(SqliteOperations(tmp_path / "db")) as operations:
+        (waiting,) = [each for each in operations.live().backlogs if each.kind is PollKind.ACTIVITIES]
+        assert (waiting.waiting, waiting.taken) == (1, 1)

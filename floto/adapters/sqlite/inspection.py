@@ -22,6 +22,8 @@ from floto.adapters.sqlite.storage.schema import Sql
 from floto.adapters.sqlite.storage.store import SqliteStore
 from floto.core.engine.stores.backlogs import backlogs, redelivered
 from floto.core.engine.tokens import TaskKind
+from floto.core.errors import ServiceError
+from floto.core.swf.events import Event
 from floto.core.swf.pollers import Backlog, Live, Poller, PollKind
 
 #: Minimum free bytes of a disk, for a write-ahead log to grow.
@@ -83,14 +85,23 @@ def _busy_clients(store: SqliteStore) -> Iterator[Poller]:
     """Yield who has the open tasks of clients: one that has no free slot does not poll."""
     for run, _, task in store.open_runs().tasks():
         if task.started and task.lease == CLIENTS and task.kind is not TaskKind.LAMBDA:
-            (start,) = store.history(run.execution.run_id, task.started - 1, 1)
-            yield Poller(
-                domain=run.domain,
-                kind=PollKind(task.kind),
-                task_list=task.task_list,
-                identity=start.data.identity or "",
-                seen=start.at,
-            )
+            start = _start_of(store, run.execution.run_id, task.started)
+            if start is not None:
+                yield Poller(
+                    domain=run.domain,
+                    kind=PollKind(task.kind),
+                    task_list=task.task_list,
+                    identity=getattr(start.data, "identity", None) or "",
+                    seen=start.at,
+                )
+
+
+def _start_of(store: SqliteStore, run_id: str, event_id: int) -> Event | None:
+    """Return the event of a task's start; None if the run cannot be read."""
+    try:
+        return next(iter(store.history(run_id, event_id - 1, 1)), None)
+    except ServiceError:
+        return None
 
 
 def _write_problem(path: str) -> str:
