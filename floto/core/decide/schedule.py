@@ -222,7 +222,7 @@ def _after(
         raise SpecError((f"{len(memory.waiting)} starts and backfills wait already",))
     if event.data.signal_name == TRIGGER:
         return schedule, m.trigger(memory, schedule, event.at)
-    return schedule, m.backfill(memory, schedule, *_span(event, schedule, codec))
+    return schedule, m.backfill(memory, schedule, *_span(event, schedule, codec), event.at)
 
 
 def _value(event: Event, codec: TaskCodec) -> Any:

@@ -189,10 +189,14 @@ def trigger(memory: Memory, schedule: Schedule, at: datetime) -> Memory:
     return _request(evolve(memory, manual=wanted.manual), schedule, wanted)
 
 
-def backfill(memory: Memory, schedule: Schedule, first: datetime, last: datetime) -> Memory:
+def backfill(memory: Memory, schedule: Schedule, first: datetime, last: datetime, at: datetime) -> Memory:
     """Request runs for the past fires from ``first`` up to ``last``, also if the schedule is paused."""
-    # A fire that waits for its jittered start is not past.
+    # A fire that waits for its jittered start is not past; at most the last one does.
     until = last if memory.paused is not None else min(last, memory.after)
+    recent = _fires(Waiting(at - timedelta(seconds=schedule.jitter), until), schedule)
+    late = next((fire for fire in recent if schedule.starts_at(fire) > at), None)
+    if late is not None:
+        until = late - timedelta(microseconds=1)
     wanted = Waiting(first - timedelta(microseconds=1), until)
     if next(_fires(wanted, schedule), None) is None:
         return memory

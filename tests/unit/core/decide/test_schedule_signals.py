@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 from attrs import evolve
 
+from floto.core.decide import schedule_memory as m
 from tests.property.schedule_stage import Stage, Work, at, schedule_of
 
 
@@ -84,6 +87,19 @@ def test_backfill_starts_the_fires_of_a_past_time_one_by_one() -> None:
     stage.signal("backfill", {"from": "2025-12-31T23:59:00", "to": "2025-12-31T23:59:00"})
     stage.run(at(50))
     assert stage.fires[3:] == names[2:]
+
+
+def test_backfill_during_a_pause_leaves_a_fire_that_waits_for_its_jitter() -> None:
+    schedule = schedule_of(every=3_600, jitter=1_800)
+    fire = at(3_600)
+    waits = schedule.starts_at(fire) - fire
+    assert waits > timedelta(seconds=4)
+    memory = m.pause(m.advance(m.Memory(after=at(0)), schedule, fire, fire), "for a test")
+    now = fire + waits / 4
+    memory = m.backfill(memory, schedule, at(1), now, now)
+    assert (memory.open, memory.waiting) == ((), ())
+    memory = m.backfill(memory, schedule, at(1), now, fire + waits)
+    assert [launch.fire for launch in memory.open] == [fire]
 
 
 def test_backfill_leaves_a_fire_that_waits_for_its_jitter() -> None:
