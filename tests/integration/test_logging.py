@@ -126,6 +126,7 @@ log = logging.getLogger("my.own.module")
 @floto.activity(name="ask", version="1")
 def ask():
     log.info("rule %d", "one")
+    print("printed")
     log.info("user:key:1 :100:", extra={"run_id": uuid.UUID(int=7)}, stack_info=True)
     return {"n": 1}
 
@@ -156,11 +157,13 @@ def test_wrong_log_call_of_an_activity_fails_no_activity(talking: Shell, format:
 def test_run_ends_with_its_result_where_its_log_cannot_be_written(talking: Shell, format: str) -> None:
     (talking.cwd / "acts.py").write_text(WRONG_CALLS)
     command = [*FLOTO, "run", "flow.py:spec", "--activities", "acts.py", "--log-format", format]
+    # A print that is not buffered fails in the activity itself, as in every program.
+    buffered = {**talking.environment, "PYTHONUNBUFFERED": ""}
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(
             command,
             cwd=talking.cwd,
-            env=talking.environment,
+            env=buffered,
             stdout=subprocess.PIPE,
             stderr=full,
             timeout=PATIENCE,

@@ -14,6 +14,7 @@ cannot take back a task; a decision task would be stuck until it times out).
 from __future__ import annotations
 
 import hashlib
+import re
 from typing import TYPE_CHECKING, Any
 
 from attrs import evolve
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from floto.core.spec.decider_spec import ChildWorkflow
 
 _HASH_DIGITS = 8
+_HASH = re.compile(rf"-[0-9a-f]{{{_HASH_DIGITS}}}$")
 
 
 def own_list(workflow_id: str) -> str:
@@ -45,6 +47,12 @@ def own_list(workflow_id: str) -> str:
         return name
     digest = hashlib.sha256(workflow_id.encode(errors="surrogatepass")).hexdigest()[:_HASH_DIGITS]
     return f"{legal[: NAME_LIMIT - _HASH_DIGITS - 1]}-{digest}"
+
+
+def workflow_of(task_list: str) -> str | None:
+    """Return the workflow id whose own list this is; None if it is none, or may have a hash of the id."""
+    name = task_list.removeprefix(OWN_LIST_PREFIX)
+    return None if name == task_list or _HASH.search(name) else name
 
 
 def owner_of(task_list: str, workflow_id: str) -> str | None:

@@ -136,11 +136,11 @@ class Watch:
         try:
             await look
         except FlotoError as error:
-            self._troubles.failed(what, f"{what} failed: %s", error)
+            self._troubles.failed(what, "%s failed: %s", what, error)
             return visible(str(error))
         except Exception as error:  # noqa: BLE001 - a page must not stay as it is without a word
             if not self.is_stopped:
-                self._troubles.failed(what, f"{what} failed: %r", error, error=error)
+                self._troubles.failed(what, "%s failed: %r", what, error, error=error)
             return "the log of the server says why"
         self._troubles.over(what)
         return ""

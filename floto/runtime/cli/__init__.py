@@ -17,7 +17,7 @@ from floto import logs
 from floto.core.errors import FlotoError, WorkflowError
 from floto.core.visible import visible
 from floto.runtime.cli.codes import DONE, FAILED, INTERRUPTED, USAGE
-from floto.runtime.cli.output import error_text, escape_what_cannot_be_encoded, say
+from floto.runtime.cli.output import drop_unwritten_errors, error_text, escape_what_cannot_be_encoded, say
 
 log = logging.getLogger("floto")
 
@@ -25,7 +25,9 @@ log = logging.getLogger("floto")
 def main() -> None:
     """Run the command line and exit: 0 done, 1 failed, 2 usage, 124 timed out, 130 interrupted."""
     escape_what_cannot_be_encoded()
-    sys.exit(_exit_code())
+    code = _exit_code()
+    drop_unwritten_errors()
+    sys.exit(code)
 
 
 def _exit_code() -> int:

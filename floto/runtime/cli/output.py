@@ -16,7 +16,7 @@ import sys
 import textwrap
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
-from io import TextIOWrapper
+from io import StringIO, TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO, cast
 
@@ -93,6 +93,14 @@ def say_wrapped(line: str) -> None:
             break_on_hyphens=False,
         )
     say(line)
+
+
+def drop_unwritten_errors() -> None:
+    """Drop what stderr does not take: Python would exit with 120 for it, whatever the command returned."""
+    try:
+        sys.stderr.flush()
+    except OSError:
+        sys.stderr = StringIO()
 
 
 class _Lossy:
@@ -244,6 +252,12 @@ def stdout_for_the_result() -> Iterator[None]:
     try:
         yield
     finally:
-        sys.stdout.flush()
+        try:
+            sys.stdout.flush()
+        except OSError:
+            # Text that is left in a stream would be written with the result.
+            os.dup2(nowhere := os.open(os.devnull, os.O_WRONLY), 1)
+            os.close(nowhere)
+            sys.stdout.flush()
         os.dup2(kept, 1)
         os.close(kept)

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from floto.core.replay.why_report import LIST_DECIDERS
+from floto.core.spec.task_lists import workflow_of
 from floto.core.swf.pollers import Backlog, Live, Poller, PollKind, as_json
 from floto.core.swf.reserved_names import OWN_LIST_PREFIX
 from floto.core.visible import first_few, shell_command, span_text, visible
@@ -151,12 +152,14 @@ def _problems(found: Live, where: tuple[str, ...]) -> Iterator[str]:
     for each in found.backlogs if found.pollers is not None else ():
         if each.waiting and not found.polling(each.kind, each.task_list):
             what = f"nobody polls task list {each.task_list!r} for {_WHAT[each.kind]}"
-            yield visible(f"{what}: {_remedy(each.kind, each.task_list, where)}")
+            yield visible(": ".join((what, *_remedy(each.kind, each.task_list, where))))
 
 
-def _remedy(kind: PollKind, task_list: str, where: tuple[str, ...]) -> str:
-    """Return the command that starts a poller of a task list, or explains the run that has it alone."""
-    if task_list.startswith(OWN_LIST_PREFIX):
-        return shell_command("floto", "why", task_list.removeprefix(OWN_LIST_PREFIX), *where)
-    own = LIST_DECIDERS.get(task_list) if kind is PollKind.DECISIONS else None
-    return shell_command("floto", own or _WHO[kind], "--task-list", task_list, *where)
+def _remedy(kind: PollKind, task_list: str, where: tuple[str, ...]) -> Iterator[str]:
+    """Yield the command that starts a poller of a task list, or explains the run that has it alone."""
+    owner = workflow_of(task_list)
+    if owner is not None:
+        yield shell_command("floto", "why", *where, arguments=(owner,))
+    elif not task_list.startswith(OWN_LIST_PREFIX):
+        own = LIST_DECIDERS.get(task_list) if kind is PollKind.DECISIONS else None
+        yield shell_command("floto", own or _WHO[kind], "--task-list", task_list, *where)

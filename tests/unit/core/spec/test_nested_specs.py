@@ -7,7 +7,7 @@ import pytest
 from floto import ActivityTask, ChildWorkflow, DeciderSpec
 from floto.core.decide.decide import decide
 from floto.core.spec.nested_specs import nested, nested_tasks
-from floto.core.spec.task_lists import own_list, owner_of
+from floto.core.spec.task_lists import own_list, owner_of, workflow_of
 from floto.core.swf.decisions import StartChildWorkflowExecution
 from tests.unit.recorder import Recorder
 
@@ -52,3 +52,9 @@ def test_own_list_of_a_run_is_known_from_the_workflow_ids_of_its_children() -> N
             assert owner_of(task_list, workflow_id + child) == workflow_id
         assert owner_of(task_list, "another") is None
     assert owner_of("floto", "w") is None
+
+
+def test_own_list_names_its_run_unless_it_may_have_a_hash() -> None:
+    found = [workflow_of(own_list(id_)) for id_ in ("w", "a:b", "floto-b38cea8c9ca8", "x" * 300)]
+    assert found == ["w", None, "floto-b38cea8c9ca8", None]
+    assert workflow_of("floto") is None
