@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import pytest
 from attrs import frozen
 
 import floto
@@ -67,20 +68,19 @@ def test_schedule_that_the_command_line_cannot_read_is_listed_and_told(shell: Sh
     service.close()
 
 
-def test_backfill_from_later_to_earlier_is_refused(shell: Shell) -> None:
+@pytest.mark.parametrize(
+    ("last", "problem"),
+    [
+        ("2026-01-01", "--from 2026-01-02 is after --to 2026-01-01"),
+        ("2999-01-01", "--to 2999-01-01 is in the future; a backfill is for past fires"),
+    ],
+    ids=["from later to earlier", "of future fires"],
+)
+def test_backfill_is_refused(shell: Shell, last: str, problem: str) -> None:
     (shell.cwd / "schedules.py").write_text(SOURCE)
     shell("schedule", "create", "schedules.py:job")
-    times = ("--from", "2026-01-02", "--to", "2026-01-01")
-    said = shell.here("schedule", "backfill", "job", *times, code=2)[1]
-    assert "--from 2026-01-02 is after --to 2026-01-01" in said
-
-
-def test_backfill_of_future_fires_is_refused(shell: Shell) -> None:
-    (shell.cwd / "schedules.py").write_text(SOURCE)
-    shell("schedule", "create", "schedules.py:job")
-    times = ("--from", "2026-01-02", "--to", "2999-01-01")
-    said = shell.here("schedule", "backfill", "job", *times, code=2)[1]
-    assert "--to 2999-01-01 is in the future; a backfill is for past fires" in said
+    times = ("--from", "2026-01-02", "--to", last)
+    assert problem in shell.here("schedule", "backfill", "job", *times, code=2)[1]
 
 
 def test_changes_of_a_schedule_that_nobody_decides_for_name_its_scheduler(shell: Shell) -> None:

@@ -46,7 +46,7 @@ _NAMES = {"eventId", "eventTimestamp", "eventType"}.union(
 _SPACE = " \t\r\n"
 _SPACES = re.compile(f"[{_SPACE}]*")
 #: The beginning of an object that holds no page: its first member is one of an event.
-_EVENT = re.compile(r'[ \t\r\n]*\{[ \t\r\n]*"(?:[Ee]vent_?[IiTt]|\w+[Aa]ttributes")')
+_EVENT = re.compile(r'\{[ \t\r\n]*"(?:[Ee]vent_?[IiTt]|\w+[Aa]ttributes")')
 #: What can be left of a value where a text ends too early.
 _HALF = re.compile(r"\s*([-+.eE0-9,]*|t(ru?)?|f(a(ls?)?)?|n(ul?)?|\\?u[0-9a-fA-F]{0,3})\s*")
 
@@ -110,8 +110,6 @@ def _value(text: _Text, depth: int) -> Iterator[Found]:
 
 
 def _event(text: _Text) -> Found:
-    # Steps over the space before it, which may end a line.
-    text.peek()
     place, began = text.place, text.decoded
     members = text.decode()
     text.count(1 + len(members))
@@ -194,7 +192,8 @@ class _Text:
             self.fail(f"more than {VALUES_LIMIT:,} lists, objects and fields are no history")
 
     def is_at_event(self) -> bool:
-        """Return True if an event begins here, as far as its first member tells."""
+        """Step over space, and return True if an event begins then, as far as its first member tells."""
+        self.peek()
         return _EVENT.match(self._window, self._at) is not None
 
     def peek(self) -> str:

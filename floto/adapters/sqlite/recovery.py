@@ -51,7 +51,7 @@ class Recovery:
         crashed = self._leases.dead(owners)
         for lease in crashed:
             with self._store.transaction():
-                tasks = after_crash(self._store.owned(lease))
+                tasks = after_crash(self._store.open_runs().owned(lease))
                 self._store.redeliver(tasks)
             for (run_id, event_id), redeliveries in tasks.items():
                 if redeliveries > MAX_REDELIVERIES:

@@ -363,7 +363,7 @@ class SqliteEngine:
             if self._database.writing is not None:
                 # If this fails, other processes redeliver the tasks, because the lease ends now.
                 with suppress(sqlite3.Error, ServiceError), self.store.transaction():
-                    self.store.redeliver(self.store.owned(self._database.lease))
+                    self.store.redeliver(self.store.open_runs().owned(self._database.lease))
             self._database.close()
         self._wait_queue.dismiss()
         self.writer.close()

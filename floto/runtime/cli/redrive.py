@@ -15,17 +15,14 @@ from floto.core.replay.redrive.redrive import redrive
 from floto.core.replay.redrive.redrive_plan import PlannedTask, Redrive
 from floto.core.spec.decider_spec import CODEC, DeciderSpec
 from floto.core.spec.task_lists import own_list
-from floto.core.swf import wire
 from floto.core.swf.events import WorkflowExecutionCompleted
 from floto.core.swf.floto_defaults import DEFAULT_DOMAIN
-from floto.core.swf.history import History
-from floto.core.swf.shapes import WorkflowExecution
 from floto.core.visible import shell_command, visible
 from floto.runtime.cli.codes import DONE
 from floto.runtime.cli.options import json_option, payloads_option
 from floto.runtime.cli.output import print_rows, readable, say
 from floto.runtime.cli.source import LoadedRun, read_source, source_argument, spec_of_run
-from floto.runtime.cli.target import Target, check, still_open, target, where_options
+from floto.runtime.cli.target import check, still_open, target, where_options
 from floto.runtime.connect import connect_loop
 from floto.runtime.loading import load_spec
 from floto.runtime.retrying import retry_read, retry_write
@@ -67,9 +64,8 @@ def redrive_command(  # noqa: PLR0913 - click passes each option as an argument
     if known is None:
         msg = "the run carries no spec; name that of the new run with --spec"
         raise click.UsageError(msg)
-    found = _complete(found)
-    plan = partial(redrive, known, found.saved.history, rerun=rerun, workflow_id=workflow_id, codec=codec)
-    planned = plan() if found.service is None else _planned(plan, found.service, found.domain)
+    plan = partial(redrive, known, rerun=rerun, workflow_id=workflow_id, codec=codec)
+    found, planned = _planned(plan, found)
     if not as_json:
         print_rows(("task", "plan", "why"), planned.rows())
     obstacle = _obstacle(planned, found)
@@ -85,24 +81,14 @@ def redrive_command(  # noqa: PLR0913 - click passes each option as an argument
     return DONE
 
 
-def _complete(found: LoadedRun) -> LoadedRun:
-    """Return the run to redrive, with the history that has all that it keeps."""
+def _planned(plan: Callable[..., Redrive], found: LoadedRun) -> tuple[LoadedRun, Redrive]:
+    """Return the run to redrive, with the history that has all that it keeps, and the plan for it."""
     if found.service is None:
-        return found
+        return found, plan(found.saved.history)
     with target(found.service, found.domain) as there:
-        history = last_complete(found.saved.history, partial(_history, there))
-    return evolve(found, saved=evolve(found.saved, history=history))
-
-
-def _planned(plan: Callable[..., Redrive], url: str, domain: str) -> Redrive:
-    """Return a plan with the histories of children on a service."""
-    with target(url, domain) as there:
-        return with_children(lambda children: plan(children=children), partial(_history, there))
-
-
-def _history(there: Target, execution: WorkflowExecution) -> History:
-    named = {"workflowId": execution.workflow_id, "runId": execution.run_id}
-    return History(tuple(map(wire.event_from_swf, there.events(named))), execution)
+        history = last_complete(found.saved.history, there.history)
+        planned = with_children(lambda children: plan(history, children=children), there.history)
+    return evolve(found, saved=evolve(found.saved, history=history)), planned
 
 
 def _obstacle(planned: Redrive, found: LoadedRun) -> str | None:

@@ -163,14 +163,13 @@ def read_run(
     """
     with target(service, domain) as there:
         described = there.find(name, run_id)
-        named = described["executionInfo"]["execution"]
-        execution = wire.read(WorkflowExecution, named)
-        events = tuple(map(wire.event_from_swf, there.events(named)))
+        execution = wire.read(WorkflowExecution, described["executionInfo"]["execution"])
+        history = there.history(execution)
         is_open = described["executionInfo"]["executionStatus"] == "OPEN"
         live = _live(there) if asks_live and is_open else None
         domain = there.domain
     return LoadedRun(
-        saved=Saved(history=History(events, execution), domain=domain),
+        saved=Saved(history=history, domain=domain),
         service=service,
         domain=domain,
         live=live,

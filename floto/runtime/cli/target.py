@@ -13,8 +13,11 @@ import click
 from attrs import define, frozen
 
 from floto.core.errors import FlotoError, ServiceFault, UnknownResource, Unreachable
+from floto.core.swf import wire
 from floto.core.swf.floto_defaults import DEFAULT_DOMAIN
+from floto.core.swf.history import History
 from floto.core.swf.limits import PAGE_LIMIT
+from floto.core.swf.shapes import WorkflowExecution
 from floto.core.visible import first_few, shell_command
 from floto.runtime.connect import USUAL_FILE, client, default_service, file_of, shown_service, translating
 from floto.runtime.retrying import persist_at_start, retry_read, retry_write
@@ -147,6 +150,10 @@ class Target:
         """Yield the events of a run as boto3 has them, page by page."""
         request = {"execution": execution, "maximumPageSize": PAGE_LIMIT}
         return self.pages("get_workflow_execution_history", "events", **request)
+
+    def history(self, execution: WorkflowExecution) -> History:
+        """Return the history of a run."""
+        return History(tuple(wire.events_from_swf(self.events(wire.write(execution)))), execution)
 
     def open_runs(self, **filters: Any) -> Iterator[Any]:
         """Yield open runs, the one that was started last first."""

@@ -309,15 +309,8 @@ class SqliteStore(ReadStore):
         """Return the leases of other processes that own tasks, or have owned some."""
         return frozenset(self._others)
 
-    def owned(self, lease: str) -> dict[tuple[str, int], int]:
-        """Return the redeliveries of each task of a lease, by run and the event that scheduled it."""
-        tasks = self._open.tasks()
-        return {
-            (run.execution.run_id, id): task.redeliveries for run, id, task in tasks if task.lease == lease
-        }
-
     def redeliver(self, redeliveries: Mapping[tuple[str, int], int]) -> None:
-        """Redeliver tasks with the same tokens, and set their redeliveries; see ``owned``."""
+        """Redeliver tasks with the same tokens, and set their redeliveries; see ``OpenRuns.owned``."""
         for (run_id, event_id), count in redeliveries.items():
             self._own(run_id, event_id, None, count)
 

@@ -265,6 +265,14 @@ class OpenRuns:
             for run, _, task in self.tasks()
         )
 
+    def owned(self, lease: str) -> dict[tuple[str, int], int]:
+        """Return the redeliveries of each task of a lease, by run and the event that scheduled it."""
+        return {
+            (run.execution.run_id, event_id): task.redeliveries
+            for run, event_id, task in self.tasks()
+            if task.lease == lease
+        }
+
     def own(self, run_id: str, event_id: int, lease: str | None, redeliveries: int) -> None:
         """Give a task to a lease, or to none so that it can be claimed.
 
