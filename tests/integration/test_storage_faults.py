@@ -42,6 +42,8 @@ ENDS = 30.0
 BRIEF = 3.0
 WORKFLOW = WorkflowType("flow", "1")
 DISK_BYTES = 64 * 2**20
+#: Environment in which a process that gets ``SIGABRT`` writes the stack of each thread to its stderr.
+DUMPS_THREADS = {"PYTHONFAULTHANDLER": "1"}
 
 #: Seconds after which a task of a client of the server that has ended is offered again.
 TIMEOUT = 20
@@ -176,7 +178,7 @@ class Place:
         with ExitStack() as stack:
             self.url = f"sqlite:///{self.db}"
             if self.behind_server:
-                server = stack.enter_context(serving(self.db))
+                server = stack.enter_context(serving(self.db, **DUMPS_THREADS))
                 self.url, self.processes["server"] = server.url, server.process
             for name, arguments in (
                 ("worker", ["--activities", "acts.py"]),
@@ -185,20 +187,35 @@ class Place:
                 self.processes[name] = stack.enter_context(self._command(name, *arguments))
             with self.client() as client:
                 client.prepare((WORKFLOW,), ())
-            yield
+            try:
+                yield
+            except Exception:
+                self._report_processes()
+                raise
 
     @contextmanager
     def _command(self, *arguments: str) -> Iterator[subprocess.Popen[Any]]:
-        directory = self.db.parent.parent
+        name, directory = arguments[0], self.db.parent.parent
         command = [sys.executable, "-m", "floto", *arguments, "--service", self.url]
         with (
-            (directory / f"{arguments[0]}.log").open("ab") as log,
-            subprocess.Popen(command, cwd=directory, env=environment(), stderr=log) as process,
+            self._log_of(name).open("ab") as log,
+            subprocess.Popen(command, cwd=directory, env=environment(**DUMPS_THREADS), stderr=log) as process,
         ):
             try:
                 yield process
             finally:
                 process.kill()
+
+    def _log_of(self, name: str) -> Path:
+        return self.db.parent.parent / f"{name}.log"
+
+    def _report_processes(self) -> None:
+        """Print the log of every process, and where its threads are: a fault may not come again for days."""
+        # The server last, or the others would write that it has gone.
+        for name, process in reversed(self.processes.items()):
+            process.send_signal(signal.SIGABRT)
+            process.wait(PATIENCE)
+            report(self._log_of(name).read_text() if process.stderr is None else process.stderr.read())
 
     @contextmanager
     def client(self) -> Iterator[Service]:
@@ -306,8 +323,8 @@ def make(disk: Path, *, behind_server: bool, seconds: float) -> Place:
     return Place(disk / "floto.db", behind_server)
 
 
-def report(figures: str) -> None:
-    print(figures)  # noqa: T201 - pytest shows it with -rA
+def report(text: str) -> None:
+    print(text)  # noqa: T201 - pytest shows it with -rA
 
 
 def seconds_to_recover(place: Place, fault: Fault, seconds: float) -> float:
