@@ -180,13 +180,14 @@ class Place:
             if self.behind_server:
                 server = stack.enter_context(serving(self.db, **DUMPS_THREADS))
                 self.url, self.processes["server"] = server.url, server.process
+            # Before the others, which end if there is no domain.
+            with self.client() as client:
+                client.prepare((WORKFLOW,), ())
             for name, arguments in (
                 ("worker", ["--activities", "acts.py"]),
                 ("decider", ["flows.py:brief", "flows.py:lasting"]),
             ):
                 self.processes[name] = stack.enter_context(self._command(name, *arguments))
-            with self.client() as client:
-                client.prepare((WORKFLOW,), ())
             try:
                 yield
             except Exception:
