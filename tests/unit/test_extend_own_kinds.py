@@ -26,6 +26,7 @@ from floto.core.swf import events as e
 from floto.core.swf.decisions import (
     CompleteWorkflowExecution,
     Decision,
+    FailWorkflowExecution,
     SignalExternalWorkflowExecution,
     StartTimer,
 )
@@ -186,16 +187,23 @@ def test_strategy_returning_an_invalid_delay_is_named(answer: Any) -> None:
             timer_id="floto.retry:a:1", start_to_fire_timeout="31536000", control="a"
         )
     else:
-        with pytest.raises(SpecError, match="retry strategy returned"):
-            decide(with_odd, recorder.history)
+        [failed] = decide(with_odd, recorder.history)
+        assert isinstance(failed, FailWorkflowExecution)
+        assert failed.reason == "failed: a"
+        assert "its retry strategy returned " in str(failed.details)
 
 
 @frozen(kw_only=True)
 class Labelled(Announce):
-    """A user's own kind that notes a lot beside what it sends."""
+    """A user's own kind with a long name for what it sends."""
+
+    @property
+    def key(self) -> Key:
+        return (Kind.EXTERNAL_SIGNAL, self.id_ + "x" * 32_700)
 
     def start(self, given: Given) -> Decision:  # noqa: ARG002 - it says the same each time
-        return SignalExternalWorkflowExecution(workflow_id=self.to, signal_name="news", control="x" * 32_768)
+        name = f"floto.task:{self.key[1]}"
+        return SignalExternalWorkflowExecution(workflow_id=self.to, signal_name="news", control=name)
 
 
 def test_markers_of_a_kind_count_towards_the_response_size() -> None:

@@ -62,7 +62,7 @@ def decide(spec: DeciderSpec | Progress, history: Any = None, *, codec: TaskCode
 
     Raises:
         HistoryError: if the history cannot have happened.
-        SpecError: if a retry strategy returns something that is not a delay.
+        SpecError: if ``spec`` is not a spec.
         TypeError: if both a ``Progress`` and a history are given.
     """
     if isinstance(spec, Progress):

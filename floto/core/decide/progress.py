@@ -194,7 +194,6 @@ class Progress:
 
         Raises:
             HistoryError: if the events do not follow, or cannot have happened.
-            SpecError: if a retry strategy returns something that is not a delay.
         """
         return observe(self, events)
 
@@ -217,7 +216,7 @@ def begin(
 
     Raises:
         HistoryError: if the history cannot have happened.
-        SpecError: if ``spec`` is not a spec, or a retry strategy returns something that is not a delay.
+        SpecError: if ``spec`` is not a spec.
     """
     as_spec(spec, "the spec")
     return begin_given(spec, state_of(history), codec, {})

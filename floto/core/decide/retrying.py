@@ -8,7 +8,6 @@ from enum import Enum
 
 from attrs import frozen
 
-from floto.core.errors import SpecError
 from floto.core.spec.retry import NO_RETRY, NOT_SERVED_BACKOFF, REFUSED, REFUSED_TIMER, Retry, RetryStrategy
 from floto.core.spec.rules.wait_limits import WaitLimit
 from floto.core.spec.tasks import Task
@@ -137,7 +136,10 @@ def next_attempt(item: Item, id_: str, strategy: RetryStrategy | None, state: St
     delay = None if asked is None else asked.delay(Retry(task_id=id_, seed=seed, failures=counted))
     if delay is None:
         return Exhausted(last.message)
-    seconds = _seconds(delay, id_, asked)
+    if type(delay) not in (int, float) or not 0 <= delay < math.inf:
+        problem = f"its retry strategy returned {shown(delay)}; it must return seconds (0 or more) or None"
+        return Exhausted(f"{last.message}; {problem}: {shown(asked)}")
+    seconds = min(math.ceil(delay), RUN_SECONDS_LIMIT)
     return _wait(retry_timer_id(id_, len(failures)), seconds, state) if seconds else START
 
 
@@ -175,13 +177,6 @@ def _trailing_refusals(failures: Sequence[Failure]) -> tuple[Failure, ...]:
     while first and failures[first - 1].status is Status.REFUSED:
         first -= 1
     return tuple(failures[first:])
-
-
-def _seconds(delay: float, id_: str, strategy: RetryStrategy | None) -> int:
-    if type(delay) not in (int, float) or not 0 <= delay < math.inf:
-        problem = f"its retry strategy returned {shown(delay)}; it must return seconds (0 or more) or None"
-        raise SpecError((f"task {id_!r}: {problem}: {shown(strategy)}",))
-    return min(math.ceil(delay), RUN_SECONDS_LIMIT)
 
 
 def _wait(timer_id: str, seconds: int, state: State, what: str = "retry") -> Look:

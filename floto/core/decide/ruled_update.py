@@ -106,7 +106,11 @@ class RuledUpdate(Update):
         if position in self.inputs or position in self.before.inputs:
             return True
         rules = plan.rules_at(position)
-        found = verdict(rules.join, self._tally(position))
+        try:
+            found = verdict(rules.join, self._tally(position))
+        except SpecError as error:
+            self._fail(position, unreadable(error), now)
+            return False
         if not isinstance(found, JoinVerdict):
             self.waiting[position] = found
             return False

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from floto.core.decide.child_record import with_record
+from floto.core.decide.own_kinds import check_own
 from floto.core.decide.progress import Progress
 from floto.core.decide.retrying import EndWait, Start, Step, Wait
 from floto.core.decide.update import unreadable
@@ -102,14 +103,22 @@ def _decision(
         checkpoint=checkpoint,
         tags=progress.state.start.tag_list or (),
     )
-    if progress.state.markers and isinstance(decision, StartChildWorkflowExecution):
+    if isinstance(decision, StartChildWorkflowExecution):
         decision = _going_on(decision, task, progress)
-    return routed(_checked(decision, task), progress.state.start)
+    _check_lengths(task, decision)
+    check_own(task, decision)
+    return routed(decision, progress.state.start)
 
 
 def _going_on(decision: StartChildWorkflowExecution, task: Task, progress: Progress) -> Decision:
-    """Return the decision that starts a child, with what a redriven run keeps for it, if that fits."""
-    kept = progress.state.markers.get(CHECKPOINT_PREFIX + task.id_)
+    """Return the decision that starts a child, with what a redriven run keeps for it, if that fits.
+
+    Raises ``SpecError`` for a child with the workflow id of the run itself, which it would wait for.
+    """
+    own = progress.state.execution
+    if own is not None and decision.workflow_id == own.workflow_id:
+        raise SpecError((f"its workflow id {own.workflow_id!r} is that of its own run",))
+    kept = progress.state.markers.get(CHECKPOINT_PREFIX + task.id_) if progress.state.markers else None
     if kept is None:
         return decision
     return with_record(decision, kept.data.details, progress.codec.payloads) or decision
@@ -160,11 +169,10 @@ def _earlier(task: Task, state: State) -> tuple[int, str]:
     return len(failures) + 1, checkpoint
 
 
-def _checked(decision: Decision | None, task: Task) -> Decision | None:
-    """Return a task's decision. Raises ``PayloadError`` if a field is too long for SWF."""
+def _check_lengths(task: Task, decision: Decision | None) -> None:
+    """Raise ``PayloadError`` if a field of a task's decision is too long for SWF."""
     for field in ("input", "control"):
         length = len(getattr(decision, field, None) or "")
         if length > payload.LIMIT:
             what = f"the {field} of task {task.id_!r}"
             raise PayloadError(what, f"is {length:,} characters long; SWF takes {payload.LIMIT:,}")
-    return decision

@@ -145,7 +145,7 @@ def explain(
 
     Raises:
         HistoryError: The history cannot have happened, or has no event ``at``.
-        SpecError: A retry strategy returned something that is not a delay.
+        SpecError: ``spec`` is not a spec.
     """
     progress = begin(spec, state_at(history, at), codec)
     return explain_progress(progress, history.events)

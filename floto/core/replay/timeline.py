@@ -89,7 +89,7 @@ def timeline(history: History, spec: DeciderSpec | None = None, codec: TaskCodec
 
     Raises:
         HistoryError: The history is empty or cannot have happened.
-        SpecError: A retry strategy of the spec returned something that is not a delay.
+        SpecError: ``spec`` is not a spec.
     """
     state = state_of(history)
     found = {}

@@ -11,7 +11,8 @@ from types import MappingProxyType
 from attrs import frozen
 from rpds import HashTrieMap
 
-from floto.core.spec.rules.joins import JoinVerdict, Tally, verdict
+from floto.core.errors import SpecError
+from floto.core.spec.rules.joins import JoinOption, JoinVerdict, Tally, verdict
 from floto.core.spec.rules.sibling_limits import SiblingLimits, sibling_limits_of
 from floto.core.spec.rules.task_rules import (
     DEFAULT_RULES,
@@ -106,8 +107,9 @@ def plan(tasks: Sequence[Task], after: Mapping[str, Iterable[str]] = _NOTHING) -
     waiting = {position: len(needed) for position, needed in enumerate(requires) if len(needed) > most}
     for position, each in rules.items():
         needed = requires[position]
-        found = verdict(each.join, Tally(open=len(needed), grows=not generators.isdisjoint(needed)))
-        waiting[position] = 0 if isinstance(found, JoinVerdict) else found
+        waiting[position] = _least_settled(
+            each.join, Tally(open=len(needed), grows=not generators.isdisjoint(needed))
+        )
     return Plan(
         tuple(tasks),
         index,
@@ -123,6 +125,15 @@ def plan(tasks: Sequence[Task], after: Mapping[str, Iterable[str]] = _NOTHING) -
         frozenset(map(index.__getitem__, after)),
         _ranks(requires) if rules else range(len(tasks)),
     )
+
+
+def _least_settled(join: JoinOption, tally: Tally) -> int:
+    """Return how many tasks must be settled before a join has a verdict; 0 if its answer fails its task."""
+    try:
+        found = verdict(join, tally)
+    except SpecError:
+        return 0
+    return 0 if isinstance(found, JoinVerdict) else found
 
 
 def _ranks(requires: Sequence[Sequence[int]]) -> list[int]:

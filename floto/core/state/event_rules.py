@@ -29,7 +29,7 @@ from floto.core.state.rule_kinds import (
 from floto.core.state.state import DecisionTasks, Item, Kind, Override, Status
 from floto.core.swf import events as e
 from floto.core.swf.events import Event
-from floto.core.swf.reserved_names import REDRIVE_KEY, TASK_CONTROL
+from floto.core.swf.reserved_names import REDRIVE_KEY, task_of
 from floto.core.swf.shapes import TaskList
 
 _new_tasks = maker(DecisionTasks)
@@ -42,19 +42,13 @@ def _by(field: str) -> Callable[[Event], str]:
 _name_of: Callable[[Any], str] = attrgetter("signal_name")
 
 
-def _task_id(event: Event) -> str | None:
-    """Return the task id in the event's ``control``; None if floto did not write it."""
-    control = event.data.control or ""
-    return control[len(TASK_CONTROL) :] if control.startswith(TASK_CONTROL) else None
-
-
 def _signal_id(event: Event) -> str:
-    return _task_id(event) or str(event.id)
+    return task_of(event.data.control) or str(event.id)
 
 
 def _child_id(event: Event) -> str:
     workflow_id: str = event.data.workflow_id
-    return _task_id(event) or workflow_id
+    return task_of(event.data.control) or workflow_id
 
 
 def _started(draft: StateBuilder, event: Event) -> None:

@@ -62,3 +62,8 @@ COMPRESSED = "floto:zlib:"
 NOT_SERVED = "floto.NotServed"
 #: Key of a reference to a stored value; its size in bytes is beside it.
 REFERENCE_KEY = "floto.payload"
+
+
+def task_of(control: str | None) -> str | None:
+    """Return the task id that floto wrote into a ``control``; None if floto did not write it."""
+    return control[len(TASK_CONTROL) :] if control and control.startswith(TASK_CONTROL) else None

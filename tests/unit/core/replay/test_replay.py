@@ -129,8 +129,8 @@ def test_invalid_delay_of_a_strategy_fails_the_replayed_run() -> None:
     done = replay(spec(evolve(TASK, retry_strategy=Mad())), history)
     (decided,) = done.steps[-1].decided
     assert isinstance(decided, FailWorkflowExecution)
-    assert decided.reason == "SpecError"
-    assert "'a': its retry strategy returned -1.0" in str(decided.details)
+    assert decided.reason == "failed: a"
+    assert "its retry strategy returned -1.0; it must return seconds" in str(decided.details)
 
 
 def test_divergence_prints_as_one_sentence() -> None:

@@ -56,9 +56,8 @@ def test_verdict_of_a_join_that_waits_is_at_most_what_is_open(
 
 @pytest.mark.parametrize("said", [True, "start", 1.5])
 def test_join_that_returns_something_else_is_a_spec_error(said: Any) -> None:
-    own = spec(task("a"), task("b", "a", join=Says(said)))
     with pytest.raises(SpecError, match="must return a JoinVerdict, a number or None, not "):
-        decide(own, Recorder().history)
+        verdict(Says(said), Tally(open=1))
 
 
 def test_task_with_a_join_of_ones_own_starts_when_it_says_so() -> None:
