@@ -191,7 +191,7 @@ def test_run_follows_a_workflow_that_continues_as_new(service: SqliteService, ac
             if len(runs) == 3:
                 service.terminate_workflow_execution("w")
 
-    with pytest.raises(floto.WorkflowEnded, match="TERMINATED"):
+    with pytest.raises(floto.WorkflowEnded, match="TERMINATED: OPERATOR_INITIATED"):
         run(
             spec(task("nap", input=0.1), repeat_workflow=True),
             service=service,

@@ -318,3 +318,9 @@ def test_why_of_a_run_on_its_own_task_list_names_the_command_that_resumes_it(she
     shell.here("signal", "mine", "news")
     said = shell.here("why", "mine", "--spec", "flow.py:spec")[0]
     assert "    floto run --activities FILE.py --workflow-id mine SPEC\n" in said
+
+
+def test_why_of_a_terminated_run_names_the_reason(shell: Shell) -> None:
+    shell.here("start", "--spec", "flow.py:spec", "--workflow-id", "w")
+    shell.here("terminate", "w", "--reason", "wrong day")
+    assert " (WorkflowExecutionTerminated: wrong day); 0 of " in shell.here("why", "w")[0]

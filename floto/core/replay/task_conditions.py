@@ -59,7 +59,8 @@ def started_conditions(
     if status is TaskStatus.SKIPPED:
         return tuple(_closed(state))
     if status is TaskStatus.RETRYING and timer is not None:
-        return (Condition(Cause.RETRY, at=due(timer), detail="the next attempt"),)
+        detail = f"the next attempt, after {failure_of(item.failures[-1]).message}," if item.failures else ""
+        return (Condition(Cause.RETRY, at=due(timer), detail=detail or "the next attempt"),)
     return (_of_open(item),)
 
 

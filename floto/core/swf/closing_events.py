@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import StrEnum
+from typing import Any
 
 from attrs import frozen
 
@@ -33,6 +34,14 @@ class ClosingEvent:
     child_event: type | None
     #: The fields that the parent's event repeats.
     repeated: tuple[str, ...] = ()
+
+
+def reason_of(data: Any) -> str:
+    """Return why a run closed, from the data of its closing event; empty if the event does not say it.
+
+    That is the reason that somebody gave, or else SWF's cause, such as ``EVENT_LIMIT_EXCEEDED``.
+    """
+    return getattr(data, "reason", None) or getattr(data, "cause", None) or ""
 
 
 CLOSING_EVENTS: Mapping[type, ClosingEvent] = {

@@ -10,7 +10,7 @@ from floto.core.errors import PayloadError
 from floto.core.payloads import payload
 from floto.core.spec.fingerprint import recorded
 from floto.core.state.failures import failure_of
-from floto.core.state.state import Item, Kind, State
+from floto.core.state.state import Item, Kind, State, Status
 from floto.core.swf import events as e
 from floto.core.swf.events import Event
 from floto.core.swf.reserved_names import RESERVED_PREFIX
@@ -20,6 +20,8 @@ Summary = dict[str, Any]
 
 #: Items that take time, unlike signals and cancel requests to other runs.
 _WORK = (Kind.ACTIVITY, Kind.TIMER, Kind.CHILD, Kind.LAMBDA)
+#: The ends of a failed attempt. One that SWF refuses never began, and one that is canceled has not failed.
+_FAILED = (Status.FAILED, Status.TIMED_OUT, Status.TERMINATED)
 
 
 def left_decisions(events: Iterable[Event]) -> list[str | None]:
@@ -126,15 +128,16 @@ def _item(item: Item, event: Event) -> Summary:
 
 
 def _counts(state: State) -> Summary:
-    counts = Counter(
-        (str(key[0]), str(item.status))
+    items = [
+        item
         for key, item in state.items.items()
         if key[0] in _WORK and not key[1].startswith(RESERVED_PREFIX)
-    )
+    ]
+    counts = Counter((str(item.key[0]), str(item.status)) for item in items)
     found: Summary = {"events": state.last_event_id}
     for (kind, status), count in sorted(counts.items()):
         found.setdefault(kind, {})[status] = count
-    failures = sum(len(item.failures) for key, item in state.items.items() if key[0] in _WORK)
+    failures = sum(failure_of(event).status in _FAILED for item in items for event in item.failures)
     extra = {
         "failed attempts": failures,
         "signals": sum(map(len, state.signals.values())),

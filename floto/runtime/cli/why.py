@@ -13,6 +13,8 @@ from floto.core.replay.explain import Explanation
 from floto.core.replay.task_status import TaskStatus
 from floto.core.replay.why_report import OWN_DECIDERS, Stall, one, stalls
 from floto.core.spec.decider_spec import CODEC
+from floto.core.swf.closing_events import reason_of
+from floto.core.swf.events import Event
 from floto.core.swf.wire import type_name
 from floto.core.visible import moment_text, visible
 from floto.runtime.cli.codes import DONE
@@ -90,11 +92,18 @@ def _head(found: LoadedRun, explained: Explanation) -> str:
     if explained.event_id < len(events):
         how = f"after event {explained.event_id} ({moment_text(last.at)})"
     elif closed is not None:
-        how = f"closed at {moment_text(closed.at)} ({type_name(closed.data)})"
+        how = f"closed at {moment_text(closed.at)} ({_end(explained, closed)})"
     else:
         how = f"open since {moment_text(events[0].at)}, last event {last.id} at {moment_text(last.at)}"
     done = sum(each.status is TaskStatus.DONE for each in explained.tasks.values())
     return f"{name}: {how}; {done} of {len(explained.tasks)} tasks done"
+
+
+def _end(explained: Explanation, closed: Event) -> str:
+    """Return the type of the event that closed a run, with its reason if no task has failed."""
+    name, reason = type_name(closed.data), reason_of(closed.data)
+    is_told = not reason or any(each.status is TaskStatus.FAILED for each in explained.tasks.values())
+    return name if is_told else f"{name}: {visible(reason)}"
 
 
 def waits(groups: Sequence[Stall], found: LoadedRun) -> Iterator[str]:

@@ -11,7 +11,7 @@ from floto.core.payloads import payload, reference
 from floto.core.spec.rules.task_rules import TaskOutcome
 from floto.core.spec.tasks import NO_RESULT
 from floto.core.state.state import State
-from floto.core.swf.closing_events import CLOSING_EVENTS, CloseStatus
+from floto.core.swf.closing_events import CLOSING_EVENTS, CloseStatus, reason_of
 from floto.core.swf.events import Event
 from floto.core.swf.shapes import WorkflowExecution
 from floto.runtime.runs.run_request import RunRequest
@@ -51,7 +51,7 @@ def _results(request: RunRequest, state: State) -> dict[str, Any]:
 
 
 def _ended(request: RunRequest, state: State, data: Any) -> FlotoError:
-    details = getattr(data, "details", None) or getattr(data, "reason", None) or ""
+    details = getattr(data, "details", None) or reason_of(data)
     status, run = CLOSING_EVENTS[type(data)].status, _execution(request, state)
     if status is CloseStatus.TIMED_OUT and state.start.execution_start_to_close_timeout:
         details = f"its execution time-out is {state.start.execution_start_to_close_timeout} s"
