@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from attrs import frozen
 
 import floto
 from floto.adapters.sqlite import SqliteService
@@ -75,6 +76,31 @@ def test_result_of_a_run_of_another_spec_is_not_returned(
     run(spec(task("echo")), service=service, activities=activities, workflow_id="w")
     with pytest.raises(floto.WrongWorkflow, match="'w' has completed with another spec"):
         run(spec(task("echo", input=1)), service=service, activities=activities, workflow_id="w")
+
+
+@frozen
+class Again:
+    """A strategy of a user's own."""
+
+    most: int
+
+    def delay(self, retry: floto.Retry) -> float | None:
+        return 0 if retry.number <= self.most else None
+
+
+def test_result_of_a_run_of_another_spec_with_an_own_strategy_is_not_returned(
+    service: SqliteService, activities: Activities
+) -> None:
+    def again(name: str, strategy: Again | None, **options: Any) -> Any:
+        own = spec(task(name, retry_strategy=strategy))
+        return run(own, service=service, activities=activities, workflow_id="w", **options)
+
+    first = again("echo", Again(1))
+    known = floto.CODEC.with_type("mine.Again", Again)
+    assert again("echo", Again(1)) == again("echo", Again(1), codec=known) == first
+    for name, strategy in (("fail", Again(1)), ("echo", Again(2)), ("echo", None)):
+        with pytest.raises(floto.WrongWorkflow, match="'w' has completed with another spec"):
+            again(name, strategy)
 
 
 def test_open_run_of_another_spec_is_refused_without_take_over(

@@ -28,6 +28,7 @@ from floto.core.errors import SpecError
 from floto.core.payloads.reference import Store
 from floto.core.payloads.stored import Payloads, read_result
 from floto.core.spec import graph
+from floto.core.spec.description import described
 from floto.core.spec.retry import RetryStrategy
 from floto.core.spec.rules.joins import JoinOption
 from floto.core.spec.rules.task_rules import FIXED_DEFAULT
@@ -120,6 +121,18 @@ class Codec:
         except RecursionError:
             raise SpecError(("specs of children are nested too deeply to be written",)) from None
 
+    def described(self, value: Any) -> str:
+        """Return the text of ``dumps``, with the classes and fields of objects whose class has no tag.
+
+        It cannot be read again, and is the same in every process. Raises ``SpecError``.
+        """
+        converter = _converter_of(tuple(self.types.items()), refuses=False)
+        try:
+            plain = converter.unstructure(value)
+            return json.dumps(plain, sort_keys=True, indent=4, ensure_ascii=False, default=described)
+        except (RecursionError, TypeError, ValueError) as error:
+            raise SpecError((f"the spec cannot be described: {error}",)) from None
+
     def loads(self, text: str | bytes) -> Any:
         """Return the object that JSON text represents. Raises ``SpecError`` with every problem."""
         try:
@@ -142,8 +155,10 @@ class Codec:
 
 
 @lru_cache(maxsize=_CONVERTERS)
-def _converter_of(types: tuple[tuple[str, type], ...]) -> JsonConverter:
+def _converter_of(types: tuple[tuple[str, type], ...], *, refuses: bool = True) -> JsonConverter:
+    """Return the converter of a table of tags; it refuses objects of other classes, or leaves them."""
     converter = make_converter()
+    unknown = _refuse_unknown if refuses else _leave
     converter.register_structure_hook_func(lambda cls: cls == Timeout, _timeout)
     converter.register_structure_hook_func(lambda cls: cls == Repeat, _repeat)
     for primitive, hook in _STRICT.items():
@@ -160,11 +175,11 @@ def _converter_of(types: tuple[tuple[str, type], ...]) -> JsonConverter:
         lambda cls: cls in (JoinOption, OnTimeout),
         lambda value, _: _tagged(value, readers) if isinstance(value, Mapping) else value,
     )
-    converter.register_unstructure_hook_func(attrs.has, _refuse_unknown)
+    converter.register_unstructure_hook_func(attrs.has, unknown)
     tags = {cls: tag for tag, cls in types}
     converter.register_structure_hook_factory(lambda cls: cls in tags, lambda cls: readers.of(tags[cls]))
     for tag, cls in types:
-        converter.register_unstructure_hook(cls, _writer(tag, cls, converter))
+        converter.register_unstructure_hook(cls, _writer(tag, cls, converter, unknown))
     return converter
 
 
@@ -191,7 +206,9 @@ class _Readers:
         return _typed(structure, tag, cls)
 
 
-def _writer(tag: str, cls: Any, converter: JsonConverter) -> Callable[[Any], dict[str, Any]]:
+def _writer(
+    tag: str, cls: Any, converter: JsonConverter, unknown: Callable[[Any], Any]
+) -> Callable[[Any], Any]:
     fields = [
         (
             field.name,
@@ -203,9 +220,9 @@ def _writer(tag: str, cls: Any, converter: JsonConverter) -> Callable[[Any], dic
         if field.init
     ]
 
-    def write(value: Any) -> dict[str, Any]:
+    def write(value: Any) -> Any:
         if type(value) is not cls:
-            _refuse_unknown(value)
+            return unknown(value)
         out = {"type": tag}
         for name, key, default, is_fixed in fields:
             item = getattr(value, name)
@@ -219,6 +236,10 @@ def _writer(tag: str, cls: Any, converter: JsonConverter) -> Callable[[Any], dic
 
 def _refuse_unknown(value: Any) -> NoReturn:
     raise SpecError((f"{type(value).__qualname__} is not registered; give it a tag with Codec.with_type",))
+
+
+def _leave(value: Any) -> Any:
+    return value
 
 
 def _typed(structure: _Reader, tag: str, cls: type) -> _Reader:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from floto.core.errors import SpecError
 from floto.core.spec.codec import Codec
@@ -22,8 +22,27 @@ _DIGITS = 16
 def fingerprint(spec: DeciderSpec, codec: Codec = CODEC) -> str | None:
     """Return the digest of what a spec decides, without its lists and settings.
 
-    None if the codec cannot write the spec.
+    None if the codec cannot write the spec: with another codec, it may have another digest.
     """
+    return _digest(spec, codec.dumps)
+
+
+def own_digest(spec: DeciderSpec, codec: Codec = CODEC) -> str | None:
+    """Return the digest that a run of a spec records, also of one that the codec cannot write.
+
+    Classes that have no tag are in it by their name and their fields. None for children that are nested too
+    deeply.
+    """
+    return _digest(spec, codec.described)
+
+
+def digests_of(spec: DeciderSpec, codec: Codec) -> frozenset[str]:
+    """Return the digests that a run of a spec may have recorded: with this codec, and with floto's own."""
+    codecs = (codec,) if codec.types == CODEC.types else (codec, CODEC)
+    return frozenset(filter(None, (own_digest(spec, each) for each in codecs)))
+
+
+def _digest(spec: DeciderSpec, write: Callable[[DeciderSpec], str]) -> str | None:
     what = changed(
         spec,
         domain=None,
@@ -34,7 +53,7 @@ def fingerprint(spec: DeciderSpec, codec: Codec = CODEC) -> str | None:
         child_policy=None,
     )
     try:
-        return hashlib.sha256(codec.dumps(what).encode(errors="surrogatepass")).hexdigest()[:_DIGITS]
+        return hashlib.sha256(write(what).encode(errors="surrogatepass")).hexdigest()[:_DIGITS]
     except SpecError:
         return None
 
@@ -46,9 +65,9 @@ def spec_tags(spec: DeciderSpec, codec: Codec = CODEC) -> tuple[str, ...]:
 
     Args:
         spec: The spec of the run.
-        codec: Writes task kinds of your own; for a spec that it cannot write there is no tag.
+        codec: Writes task kinds and strategies of your own; without it, their classes and fields count.
     """
-    digest = fingerprint(spec, codec)
+    digest = own_digest(spec, codec)
     return () if digest is None else (SPEC_TAG + digest,)
 
 

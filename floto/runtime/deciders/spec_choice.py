@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from attrs import Factory, define, field, frozen
 
@@ -10,7 +10,7 @@ from floto.core.decide.decide import spec_of
 from floto.core.errors import FlotoError
 from floto.core.spec.codec import Codec
 from floto.core.spec.decider_spec import CODEC, DeciderSpec, as_spec
-from floto.core.spec.fingerprint import fingerprint, recorded, taken_over
+from floto.core.spec.fingerprint import digests_of, own_digest, recorded, taken_over
 from floto.core.state.state import State
 from floto.core.swf.events import WorkflowExecutionStarted
 from floto.core.swf.shapes import WorkflowType
@@ -41,7 +41,7 @@ class DeciderSpecs:
     default: DeciderSpec | None
     by_type: Mapping[WorkflowType, DeciderSpec]
     codec: Codec = field(eq=False)
-    _by_digest: Mapping[str | None, DeciderSpec] = field(
+    _by_digest: Mapping[str | None, Sequence[DeciderSpec]] = field(
         init=False, eq=False, repr=False, default=Factory(lambda self: self._digests(), takes_self=True)
     )
 
@@ -50,8 +50,12 @@ class DeciderSpecs:
         """Every spec of the decider."""
         return (*self.by_type.values(), *([] if self.default is None else [self.default]))
 
-    def _digests(self) -> Mapping[str | None, DeciderSpec]:
-        return {fingerprint(spec, self.codec): spec for spec in self.all}
+    def _digests(self) -> Mapping[str | None, Sequence[DeciderSpec]]:
+        found: dict[str | None, list[DeciderSpec]] = {}
+        for spec in self.all:
+            for digest in digests_of(spec, self.codec):
+                found.setdefault(digest, []).append(spec)
+        return found
 
     def choose(self, state: State) -> DeciderSpec:
         """Return the spec of a run.
@@ -65,21 +69,22 @@ class DeciderSpecs:
             SpecError: if the spec in the run's input cannot be read.
         """
         carried, changed = spec_of(state.start.input, self.codec), taken_over(state)
-        if carried is not None and changed in (None, fingerprint(carried, self.codec)):
+        if carried is not None and (changed is None or changed in digests_of(carried, self.codec)):
             return carried
         own, digest = self._of_type(state.start), recorded(state)
         if digest is None:
             if own is None:
                 raise NoSpec(_no_spec(state.start.workflow_type))
             return own
-        if own is not None and fingerprint(own, self.codec) == digest:
+        recording = self._by_digest.get(digest, ())
+        if own is not None and any(each is own for each in recording):
             return own
-        if digest in self._by_digest:
-            return self._by_digest[digest]
+        if recording:
+            return recording[-1]
         if own is None:
             msg = f"{_no_spec(state.start.workflow_type)}, but records the digest {digest!r} of one"
             raise NoSpec(msg)
-        msg = f"the run records spec {digest!r}, and this decider has spec {fingerprint(own, self.codec)!r}"
+        msg = f"the run records spec {digest!r}, and this decider has spec {own_digest(own, self.codec)!r}"
         raise OtherSpec(msg, own)
 
     def need_any(self, kind: WorkflowType) -> None:
@@ -90,7 +95,7 @@ class DeciderSpecs:
     def is_current(self, spec: DeciderSpec, state: State) -> bool:
         """Return True unless another spec has taken over a run that was decided by ``spec``."""
         changed = taken_over(state)
-        return changed is None or fingerprint(spec, self.codec) == changed
+        return changed is None or changed in digests_of(spec, self.codec)
 
     def _of_type(self, start: WorkflowExecutionStarted) -> DeciderSpec | None:
         return self.by_type.get(start.workflow_type) or self.default

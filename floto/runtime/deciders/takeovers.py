@@ -8,7 +8,7 @@ from contextlib import suppress
 from floto.core.errors import UnknownResource
 from floto.core.spec.codec import Codec
 from floto.core.spec.decider_spec import DeciderSpec
-from floto.core.spec.fingerprint import fingerprint
+from floto.core.spec.fingerprint import own_digest
 from floto.core.state.state import State
 from floto.core.swf.reserved_names import CHANGED_SIGNAL
 from floto.core.swf.service import Service
@@ -36,9 +36,9 @@ class Takeovers:
     def take_over(self, state: State, own: DeciderSpec) -> bool:
         """Record in a run that a decider's own spec takes it over; return True if it does.
 
-        A spec with task kinds that the codec cannot write has no digest to record, so it takes over nothing.
+        A spec without a digest takes over nothing.
         """
-        digest, execution = fingerprint(own, self._codec), state.execution
+        digest, execution = own_digest(own, self._codec), state.execution
         if digest is None or execution is None or execution.run_id in self._runs:
             return False
         log.warning("run %s was begun with another spec; it continues with this decider's spec", execution)

@@ -17,7 +17,7 @@ from floto.core.payloads import payload, reference
 from floto.core.payloads.reference import Store
 from floto.core.spec.codec import Codec
 from floto.core.spec.decider_spec import DeciderSpec
-from floto.core.spec.fingerprint import all_recorded, fingerprint, recorded, taken_over
+from floto.core.spec.fingerprint import all_recorded, digests_of, own_digest, recorded, taken_over
 from floto.core.spec.task_lists import is_confined, own_list
 from floto.core.state.fold import fold
 from floto.core.state.state import State
@@ -94,9 +94,10 @@ def check_kept(request: RunRequest, state: State) -> None:
     changed = taken_over(state)
     if changed is None:
         return
-    own = fingerprint(request.spec, request.codec)
     # If this spec took the run over, the history may not contain that yet.
-    if changed != own and (own in all_recorded(state) or not request.take_over):
+    digests = digests_of(request.spec, request.codec)
+    if changed not in digests and (not request.take_over or not digests.isdisjoint(all_recorded(state))):
+        own = own_digest(request.spec, request.codec)
         msg = (
             f"workflow {request.workflow_id!r} was taken over by another spec "
             f"(recorded: {changed}, this one: {own}), and its result is that spec's"
@@ -119,8 +120,8 @@ def _check_list(request: RunRequest, state: State) -> None:
 def _check_spec(
     request: RunRequest, state: State, service: Service, stop: StopFlag, *, is_open: bool
 ) -> None:
-    own, known = fingerprint(request.spec, request.codec), recorded(state)
-    if known in (None, own):
+    own, known = own_digest(request.spec, request.codec), recorded(state)
+    if known is None or known in digests_of(request.spec, request.codec):
         return
     specs = f"another spec (recorded: {known}, this one: {own})"
     if not is_open:

@@ -1,0 +1,97 @@
+"""The digest of a spec, with classes that the codec knows and with others."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from attrs import field, frozen
+
+import floto
+from floto import CODEC, DeciderSpec, FixedDelay, Retry
+from floto.core.spec.fingerprint import digests_of, fingerprint, own_digest
+from tests.unit.recorder import spec, task
+
+
+class Plain:
+    """A strategy that is no attrs class."""
+
+    def __init__(self, most: Any) -> None:
+        self.most = most
+
+    def delay(self, retry: Retry) -> float | None:
+        return 0 if retry.number <= 1 else None
+
+
+@frozen
+class Own:
+    """A strategy with a value of any type."""
+
+    most: Any = field(default=1)
+
+    def delay(self, retry: Retry) -> float | None:
+        return 0 if retry.number <= 1 else None
+
+
+def with_strategy(strategy: Any, name: str = "a") -> DeciderSpec:
+    return spec(task(name, retry_strategy=strategy))
+
+
+VALUES: list[Any] = [
+    1,
+    2,
+    "1",
+    {"a": 1},
+    timedelta(seconds=1),
+    timedelta(seconds=2),
+    frozenset("abc"),
+    frozenset("ab"),
+    max,
+    min,
+    FixedDelay(1, 1),
+    FixedDelay(2, 1),
+    Plain(1),
+    Plain(2),
+    Own(Own(1)),
+    Own(Own(2)),
+]
+
+
+def test_specs_with_different_values_of_own_classes_have_different_digests() -> None:
+    digests = [own_digest(with_strategy(kind(value))) for kind in (Own, Plain) for value in VALUES]
+    assert None not in digests
+    assert len(set(digests)) == len(digests)
+    assert own_digest(with_strategy(Own(1), "b")) not in digests
+
+
+PRINT = """
+from tests.unit.core.spec.test_fingerprint import VALUES, Own, Plain, own_digest, with_strategy
+print([own_digest(with_strategy(kind(value))) for kind in (Own, Plain) for value in VALUES])
+"""
+
+
+def test_digest_of_own_classes_is_the_same_in_every_process() -> None:
+    """Sets have another order in it, and objects other addresses."""
+    digests = [own_digest(with_strategy(kind(value))) for kind in (Own, Plain) for value in VALUES]
+    done = subprocess.run([sys.executable, "-c", PRINT], capture_output=True, text=True, check=True)
+    assert done.stdout == f"{digests}\n"
+
+
+def test_digest_is_the_fingerprint_if_the_codec_writes_the_spec() -> None:
+    for each in (with_strategy(FixedDelay(1, 1)), with_strategy(None)):
+        assert own_digest(each) == fingerprint(each) is not None
+    codec = CODEC.with_type("mine.Own", Own)
+    own = with_strategy(Own(1))
+    assert fingerprint(own) is None
+    assert own_digest(own, codec) == fingerprint(own, codec)
+    assert digests_of(own, codec) == {own_digest(own, codec), own_digest(own)}
+    assert digests_of(own, CODEC) == {own_digest(own)}
+
+
+@pytest.mark.parametrize("codec", [CODEC, CODEC.with_type("mine.Own", Own)])
+def test_run_of_a_spec_with_own_classes_records_a_digest(codec: floto.Codec) -> None:
+    [tag] = floto.spec_tags(with_strategy(Own(1)), codec)
+    assert tag.removeprefix("floto.spec:") in digests_of(with_strategy(Own(1)), codec)
