@@ -12,7 +12,7 @@ from typing import TypeVar
 import pytest
 
 from floto.adapters.sqlite import SqliteService, batches
-from floto.adapters.sqlite.storage import schema
+from floto.adapters.sqlite.storage import database, schema
 from floto.core.errors import ServiceError, ServiceFault, ServiceUnavailable, UnknownResource
 from floto.core.swf.decisions import (
     CompleteWorkflowExecution,
@@ -279,6 +279,27 @@ def test_locked_file_raises_service_unavailable(tmp_path: Path, monkeypatch: pyt
         db.execute("ROLLBACK")
         db.close()
         service.signal_workflow_execution("wf", "s")
+
+
+def held(directory: Path) -> list[str]:
+    """Return the files below a directory that this process has open, also those deleted since."""
+    opened = [str(path.readlink()) for path in Path("/proc/self/fd").iterdir() if path.is_symlink()]
+    return [name for name in opened if name.startswith(str(directory))]
+
+
+def test_file_that_cannot_be_opened_is_not_held(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ServiceFault, match="ValidationException"):
+        SqliteService(tmp_path / "domain", "\ud800")
+    with monkeypatch.context() as patched:
+        patched.setattr(database, "connect_reading", lambda _path: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            SqliteService(tmp_path / "reading")
+    with monkeypatch.context() as patched:
+        patched.setattr(batches.Batches, "begin", lambda _self: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            SqliteService(tmp_path / "begin")
+    assert held(tmp_path) == []
+    assert not list(tmp_path.glob("*.leases/*"))
 
 
 def test_closed_service_refuses_every_call(tmp_path: Path) -> None:

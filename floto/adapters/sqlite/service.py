@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from functools import partial
 from operator import attrgetter
@@ -83,8 +84,11 @@ class SqliteService:
         self._registrar = Registrar(self._engine.registration, self._host.store, domain)
         self._auto_register = auto_register
         # Opening a file that has the domain does not wait for other writers.
-        if auto_register and self._host.query(lambda store, _now: store.domain(domain)) is None:
-            self.prepare((), ())
+        with ExitStack() as failed:
+            failed.callback(self._host.close)
+            if auto_register and self._host.query(lambda store, _now: store.domain(domain)) is None:
+                self.prepare((), ())
+            failed.pop_all()
 
     @property
     def domain(self) -> str:

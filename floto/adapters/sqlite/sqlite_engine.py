@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterable
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager, ExitStack, suppress
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -88,8 +88,10 @@ class SqliteEngine:
         self._arrange()
         forks.let_go_in_children(self)
         if self._database.writing is not None:
-            with self.usable():
+            with ExitStack() as failed, self.usable():
+                failed.callback(self.close)
                 self._batches.begin()
+                failed.pop_all()
 
     def _arrange(self) -> None:
         """Create the queues, locks and counters that the threads of one process share."""

@@ -76,19 +76,27 @@ class Database:
         self.is_file = path != MEMORY
         self.leases: Leases | None = None
         self.wakeups = Wakeups(None)
+        self.reading: sqlite3.Connection | None = None
         self.writing: sqlite3.Connection | None = None
-        if self.is_file and _is_read_only(path):
-            self.reading: sqlite3.Connection | None = connect_reading(path)
-            return
-        self.writing = connect(path, durability)
-        self.reading = None
-        if self.is_file:
-            self.leases = Leases(lease_directory(path), self._files[0].stat().st_mode)
-            self.wakeups = Wakeups(self.leases)
-            self.reading = connect_reading(path)
+        try:
+            self._open(durability)
+        except BaseException:
+            self.close()
+            self.wakeups.close()
+            raise
         self._known = self._look()
         #: The state of the directory at a check: until it changes, no file in it was created or deleted.
         self._unchanged: tuple[int, int, int] | None = None
+
+    def _open(self, durability: Durability) -> None:
+        if self.is_file and _is_read_only(self.path):
+            self.reading = connect_reading(self.path)
+            return
+        self.writing = connect(self.path, durability)
+        if self.is_file:
+            self.leases = Leases(lease_directory(self.path), self._files[0].stat().st_mode)
+            self.wakeups = Wakeups(self.leases)
+            self.reading = connect_reading(self.path)
 
     @property
     def lease(self) -> str:
