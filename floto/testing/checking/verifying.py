@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from attrs import define, field
 
-from floto.core.decide.decide import spec_of
 from floto.core.errors import HistoryError
-from floto.core.spec.decider_spec import CODEC, DeciderSpec
+from floto.core.spec.codec import Codec
+from floto.core.spec.decider_spec import CODEC
 from floto.core.swf.events import DecisionTaskStarted
 from floto.core.swf.history import History
 from floto.testing.invariants import INVARIANTS, RUN_INVARIANTS, check_moment, verify
@@ -23,7 +23,6 @@ from floto.testing.invariants.violation import (
 from floto.testing.reading.moment import Moment
 from floto.testing.simulation.case import Case
 from floto.testing.simulation.choices import Choices
-from floto.testing.simulation.context import WORKFLOW_ID
 from floto.testing.simulation.endings import ActivitiesError
 from floto.testing.simulation.result import SimulatedStep, Simulation
 from floto.testing.simulation.simulator import Simulator
@@ -88,33 +87,26 @@ def decided_steps(simulator: Simulator, case: Case) -> Iterator[SimulatedStep]:
     except _MISUSE:
         raise
     except Exception as error:
-        violation = _undecided(simulator, case)
+        violation = _undecided(simulator, case.codec)
         if violation is None:
             raise
         raise violation from error
 
 
-def _undecided(simulator: Simulator, case: Case) -> Violation | None:
+def _undecided(simulator: Simulator, codec: Codec) -> Violation | None:
     """Return the violation at the decision task with the wrong response, after a simulation raised."""
     for history in simulator.simulation().histories:
-        spec = _spec_of(history, case)
+        spec = simulator.spec_of(history)
         if spec is None or not isinstance(history.events[-1].data, DecisionTaskStarted):
             continue
         try:
             # A response that SWF refuses as a whole shows only here.
-            verify(spec, history, INVARIANTS, case.codec)
+            verify(spec, history, INVARIANTS, codec)
         except HistoryError:
             continue
         except Violation as violation:
             return violation
     return None
-
-
-def _spec_of(history: History, case: Case) -> DeciderSpec | None:
-    if history.execution is not None and history.execution.workflow_id == WORKFLOW_ID:
-        return case.spec
-    start = history.start
-    return spec_of(start.input, case.codec) or case.children.get(start.workflow_type.name)
 
 
 @define(eq=False)

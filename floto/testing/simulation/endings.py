@@ -13,7 +13,7 @@ from floto.core.payloads import payload
 from floto.core.spec.activity_timeouts import without_timeouts
 from floto.core.spec.tasks import Task, TaskCodec, is_task
 from floto.core.swf.events import ActivityTaskScheduled, WorkflowExecutionStarted
-from floto.core.swf.reserved_names import NOT_SERVED
+from floto.core.swf.reserved_names import NOT_SERVED, SPEC_KEY
 from floto.core.user_calls import caller
 from floto.testing.simulation.fault_injector import FaultInjector
 from floto.testing.simulation.outcomes import SUCCESS, USUAL, Activity, Ending, How, Outcome
@@ -56,8 +56,12 @@ class Endings:
             ending = self._not_served() or self._timed_out(data) or self._failed(key)
         return self._note(key, ending or self._declared(key, data.activity_type.name))
 
+    def is_given(self, key: AttemptKey, type_name: str) -> bool:
+        """Return True if an outcome or a function is given for an attempt."""
+        return key in self._given or self._find(key.task_id, type_name) is not None
+
     def of_child(self, key: AttemptKey, start: WorkflowExecutionStarted) -> Ending:
-        """Return how a child without a spec ends; raises ``NoSuchTimeout`` if it cannot time out."""
+        """Return how a child ends that runs no spec; raises ``NoSuchTimeout`` if it cannot time out."""
         type_name = start.workflow_type.name
         ending = self._given.get(key) or self._failed(key) or self._declared(key, type_name)
         if ending is None:
@@ -146,7 +150,7 @@ class Endings:
         if call is None:
             return SUCCESS
         try:
-            value = call(without_timeouts(payload.loads(input)) or {})
+            value = call(_context(input))
             value = asyncio.run(_awaited(value)) if inspect.isawaitable(value) else value
             ending = Ending(value=self._plain(value))
             self.text(ending, task_id)
@@ -166,6 +170,14 @@ def _check(name: str, activity: Any) -> None:
         problem = "must be an outcome such as fails(2), or a function that takes 'context' or nothing"
         msg = f"activities[{name!r}] {problem}, not {activity!r:.80}"
         raise ActivitiesError(msg)
+
+
+def _context(input: str | None) -> Any:
+    """Return the context in an input, without the time-outs for a worker and the spec for a decider."""
+    context = without_timeouts(payload.loads(input))
+    if isinstance(context, dict):
+        context = {name: value for name, value in context.items() if name != SPEC_KEY}
+    return context or {}
 
 
 async def _awaited(value: Any) -> Any:

@@ -18,7 +18,7 @@ from floto.core.state.state import Kind, State
 from floto.core.swf.shapes import WorkflowExecution
 from floto.testing.simulation.context import WORKFLOW_ID, Move, SimulationContext
 from floto.testing.simulation.endings import Endings
-from floto.testing.simulation.known_runs import SpecLookup
+from floto.testing.simulation.known_runs import Runs
 
 #: A signal that no task waits for.
 _NOISE = "noise"
@@ -36,8 +36,8 @@ class PossibleSignal:
 class ExternalClients:
     """Sends awaited signals when nothing else can happen, and injects signals and cancel requests."""
 
-    def __init__(self, context: SimulationContext, specs: SpecLookup, endings: Endings) -> None:
-        self._context, self._specs, self._endings = context, specs, endings
+    def __init__(self, context: SimulationContext, runs: Runs, endings: Endings) -> None:
+        self._context, self._runs, self._endings = context, runs, endings
         self._has_canceled = False
 
     def may_interfere(self) -> None:
@@ -87,11 +87,11 @@ class ExternalClients:
         events = self._context.world.events(execution)
         state = fold(events)
         try:
-            spec = self._specs.of(execution, state.start)
+            spec = self._runs.spec_of(execution, state.start)
         except SpecError:
             # The decider fails the run and reports the error.
             return
-        tasks = () if spec is None else _tasks_of(spec, state, self._specs.codec)
+        tasks = () if spec is None else _tasks_of(spec, state, self._runs.specs.codec)
         named = {task.key: task.id_ for task in tasks if task.key[0] is Kind.SIGNAL}
         for key, task_id in named.items():
             if key not in state.items:

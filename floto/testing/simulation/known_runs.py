@@ -57,7 +57,7 @@ class Run:
     progress: Progress | None = None
     #: Number of events that the progress includes.
     followed: int = 0
-    #: How a child without a spec ends.
+    #: How a child ends that has no spec, or whose outcome is given.
     ending: Ending | None = None
     is_new: bool = True
     attempts: Counter[str] = field(factory=Counter)
@@ -154,6 +154,16 @@ class Runs:
         """Record the attempt that a child belongs to."""
         self._started[run.execution.run_id, initiated_event_id] = key
 
+    def spec_of(self, execution: WorkflowExecution, start: WorkflowExecutionStarted) -> DeciderSpec | None:
+        """Return the spec of a run; None for a child that has none, or whose outcome is given.
+
+        May raise ``SpecError``.
+        """
+        key = self._starter(start)
+        if key is not None and self._endings.is_given(key, start.workflow_type.name):
+            return None
+        return self.specs.of(execution, start)
+
     def decisions(self, run: Run, state: State, changed: ChangedKeys) -> tuple[Decision, ...]:
         """Return the next decisions of a run; a run whose spec is unusable fails, as with floto's decider.
 
@@ -164,7 +174,7 @@ class Runs:
         """
         try:
             if run.followed == 0:
-                run.spec = self.specs.of(run.execution, run.start)
+                run.spec = self.spec_of(run.execution, run.start)
             if run.spec is not None:
                 return tuple(self._by_spec(run, run.spec, state, changed))
         except SpecError as error:
@@ -192,12 +202,16 @@ class Runs:
 
     def _key_of_child(self, run: Run) -> AttemptKey:
         """Return the attempt of the parent that a child belongs to."""
-        parent, initiated = run.start.parent_workflow_execution, run.start.parent_initiated_event_id
-        key = None if parent is None else self._started.get((parent.run_id, initiated or 0))
-        return key or AttemptKey(run.execution.workflow_id, run.number, run.execution.workflow_id, 1)
+        workflow_id = run.execution.workflow_id
+        return self._starter(run.start) or AttemptKey(workflow_id, run.number, workflow_id, 1)
+
+    def _starter(self, start: WorkflowExecutionStarted) -> AttemptKey | None:
+        """Return the attempt that started a run; None for the main run."""
+        parent, initiated = start.parent_workflow_execution, start.parent_initiated_event_id
+        return None if parent is None else self._started.get((parent.run_id, initiated or 0))
 
     def _by_ending(self, run: Run, ending: Ending) -> list[Decision]:
-        """Return the decisions of a child without a spec: it works for its time, then ends."""
+        """Return the decisions of a child that runs no spec: it works for its time, then ends."""
         state = fold(run.shown.events)
         if state.cancel_requested is not None:
             return [CancelWorkflowExecution(details="as asked")]

@@ -16,6 +16,7 @@ from floto.core.spec.nested_specs import nested_tasks
 from floto.core.spec.tasks import TaskCodec
 from floto.core.state.state import Kind
 from floto.core.swf.floto_defaults import DEFAULT_TASK_LIST
+from floto.core.swf.history import History
 from floto.core.swf.service import StartRequest
 from floto.core.swf.shapes import WorkflowExecution
 from floto.testing.simulation.choices import Choices
@@ -67,7 +68,7 @@ class Simulator:
         self._endings = Endings(activities or {}, outcomes or {}, codec, self._injector)
         specs = SpecLookup(spec, children or {}, codec)
         self._runs = Runs(self._context, self._endings, specs, decider)
-        self._clients = ExternalClients(self._context, specs, self._endings)
+        self._clients = ExternalClients(self._context, self._runs, self._endings)
         self._workers = Workers(self._context, self._endings)
         self._deciders = Deciders(self._context, self._runs, self._workers, self._clients)
         enough = _PATIENCE + _PATIENCE_PER_TASK * sum(1 + needed_tasks(task) for task in nested_tasks(spec))
@@ -149,6 +150,10 @@ class Simulator:
         if len(moves) > 1 and self._injector.occurs("reorders"):
             return moves[1 + self.choices.pick(len(moves) - 1)]
         return moves[0] if moves else None
+
+    def spec_of(self, history: History) -> DeciderSpec | None:
+        """Return the spec that a run is decided by; None before its first decision task, or without one."""
+        return None if history.execution is None else self._runs.of(history.execution).spec
 
     def moves(self) -> list[Move]:
         """Return everything that can happen now, in the default order."""
@@ -277,7 +282,7 @@ def simulate(  # noqa: PLR0913 - all but the spec are optional
     Args:
         spec: The spec to run.
         activities: Outcomes or functions by task id, or else by the type name of the activity or child; tasks
-            without an entry succeed.
+            without an entry succeed. A child with an entry ends so, also if it has a spec, which is not run.
         input: The input of the workflow, a JSON value.
         seed: Seed of the choices, where ``script`` is None; without faults there are none to make.
         faults: The faults to inject; none by default.
