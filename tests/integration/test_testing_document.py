@@ -41,4 +41,4 @@ def test_testing_document_prints_actual_output(tmp_path: Path) -> None:
             shown = printed(first.removeprefix("$ "), tmp_path)
             assert PASSING.sub("*", shown).split() == PASSING.sub("*", rest).split(), first
             walked += 1
-    assert walked == 7
+    assert walked == 8

@@ -11,14 +11,18 @@ from floto.core.engine.deadlines import LONGEST_RUN
 from floto.core.errors import FlotoError
 from floto.core.payloads import payload
 from floto.core.spec.activity_timeouts import without_timeouts
+from floto.core.spec.rules.wait_limits import wait_limit_of
 from floto.core.spec.tasks import Task, TaskCodec, is_task
 from floto.core.swf.events import ActivityTaskScheduled, WorkflowExecutionStarted
 from floto.core.swf.reserved_names import NOT_SERVED, SPEC_KEY
 from floto.core.user_calls import caller
 from floto.testing.simulation.fault_injector import FaultInjector
-from floto.testing.simulation.outcomes import SUCCESS, USUAL, Activity, Ending, How, Outcome
+from floto.testing.simulation.outcomes import SUCCESS, USUAL, Activity, Ending, How, Outcome, times_out
 from floto.testing.simulation.result import AttemptKey
 from floto.testing.simulation.timeouts import NoSuchTimeout, possible_timeouts, seconds, timeout_after_crash
+
+#: The end of the wait for a signal that does not arrive.
+_NEVER = Ending(how=How.TIMES_OUT)
 
 
 class ActivitiesError(FlotoError, TypeError):
@@ -49,6 +53,11 @@ class Endings:
         #: The task ids and type names that were looked up.
         self.looked_up: set[str] = set()
 
+    @property
+    def has_any(self) -> bool:
+        """True if ``activities`` has any entries."""
+        return bool(self._activities)
+
     def of_activity(self, key: AttemptKey, data: ActivityTaskScheduled) -> Ending | None:
         """Return how an attempt ends, or None where a function is to be called."""
         ending = self._given.get(key)
@@ -72,11 +81,32 @@ class Endings:
         self._note(key, ending)
         return ending
 
-    def signal_input(self, task_id: str, signal_name: str) -> Any:
-        """Return the input of a signal that a task waits for."""
-        given = self._find(task_id, signal_name)
-        value = given.last.value if isinstance(given, Outcome) else USUAL
-        return {"said": signal_name} if value is USUAL else value
+    def of_signal(self, task: Task) -> Ending | None:
+        """Return how the wait of a task for its signal ends; None if that is not given.
+
+        Raises:
+            ActivitiesError: The outcome is not one of a signal.
+        """
+        signal_name = task.key[1]
+        given = self._find(task.id_, signal_name)
+        if given is None:
+            return None
+        name = task.id_ if task.id_ in self._activities else signal_name
+        where = f"activities[{name!r}] is for signal {signal_name!r} of task {task.id_!r}"
+        if given in (times_out(), times_out(None)):
+            if wait_limit_of(task) is None:
+                msg = f"{where}: it is {given!r}, and task {task.id_!r} has no timeout; set its timeout"
+                raise ActivitiesError(msg)
+            return _NEVER
+        if not isinstance(given, Outcome) or given.first or given.last.how is not How.SUCCEEDS:
+            msg = f"{where}, and must be returns(...), takes(...) or times_out(), not {given!r:.80}"
+            raise ActivitiesError(msg)
+        return given.last
+
+    def signal_input(self, task: Task) -> Any:
+        """Return the input of the signal that a task waits for."""
+        ending = self.of_signal(task)
+        return {"said": task.key[1]} if ending is None or ending.value is USUAL else ending.value
 
     def call(self, key: AttemptKey, type_name: str, input: str | None) -> Ending:
         """Call the function of a task with its context, and return how the attempt ends."""

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from datetime import datetime
 from typing import Any
-
-from attrs import frozen
 
 from floto.core.errors import SpecError, UnknownResource
 from floto.core.payloads import payload
@@ -14,30 +13,27 @@ from floto.core.spec.decider_spec import DeciderSpec
 from floto.core.spec.expand import expand
 from floto.core.spec.tasks import Task, TaskCodec
 from floto.core.state.fold import fold
-from floto.core.state.state import Kind, State
+from floto.core.state.state import State
 from floto.core.swf.shapes import WorkflowExecution
 from floto.testing.simulation.context import WORKFLOW_ID, Move, SimulationContext
 from floto.testing.simulation.endings import Endings
 from floto.testing.simulation.known_runs import Runs
+from floto.testing.simulation.outcomes import How
+from floto.testing.simulation.signal_arrivals import PossibleSignal, SignalArrivals, signals_of
 
 #: A signal that no task waits for.
 _NOISE = "noise"
 
 
-@frozen
-class PossibleSignal:
-    """A signal that a client may send to a run; ``task_id`` is empty where no task waits for it."""
-
-    execution: WorkflowExecution
-    name: str
-    task_id: str = ""
-
-
 class ExternalClients:
-    """Sends awaited signals when nothing else can happen, and injects signals and cancel requests."""
+    """Sends the signals that tasks wait for, and injects other signals and cancel requests.
+
+    A signal with an outcome is sent when it arrives, one without when nothing else can happen.
+    """
 
     def __init__(self, context: SimulationContext, runs: Runs, endings: Endings) -> None:
         self._context, self._runs, self._endings = context, runs, endings
+        self._arrivals = SignalArrivals(context, runs, endings)
         self._has_canceled = False
 
     def may_interfere(self) -> None:
@@ -45,7 +41,7 @@ class ExternalClients:
         injector = self._context.injector
         if injector.occurs("signals"):
             noise = [PossibleSignal(execution, _NOISE) for execution in self._context.open_executions()]
-            signals = [*noise, *self._awaited()]
+            signals = [*noise, *filter(self._may_arrive, self._awaited())]
             self._send(signals[injector.choices.pick(len(signals))])
         self.may_cancel()
 
@@ -71,12 +67,26 @@ class ExternalClients:
             self._context.world.signal(workflow_id, name, text, self._context.now)
 
     def moves(self) -> Iterator[Move]:
-        """Yield a move for each signal that a task waits for and no client has sent."""
-        for signal in self._awaited():
+        """Yield a move for each signal that arrives now by its outcome."""
+        for signal in self._arrivals.due():
             yield Move("send", signal, self._send)
 
+    def next_arrival(self) -> datetime | None:
+        """Return when the next signal with an outcome arrives after now, or None."""
+        return self._arrivals.next()
+
+    def last_moves(self) -> Iterator[Move]:
+        """Yield a move for each signal without an outcome that a task waits for and no client has sent."""
+        for signal in self._awaited():
+            if signal.task is not None and self._endings.of_signal(signal.task) is None:
+                yield Move("send", signal, self._send)
+
+    def _may_arrive(self, signal: PossibleSignal) -> bool:
+        ending = None if signal.task is None else self._endings.of_signal(signal.task)
+        return ending is None or ending.how is not How.TIMES_OUT
+
     def _send(self, signal: PossibleSignal) -> None:
-        signal_input = self._endings.signal_input(signal.task_id, signal.name) if signal.task_id else "hello"
+        signal_input = "hello" if signal.task is None else self._endings.signal_input(signal.task)
         self.signal(signal.execution.workflow_id, signal.name, signal_input)
 
     def _awaited(self) -> list[PossibleSignal]:
@@ -92,10 +102,10 @@ class ExternalClients:
             # The decider fails the run and reports the error.
             return
         tasks = () if spec is None else _tasks_of(spec, state, self._runs.specs.codec)
-        named = {task.key: task.id_ for task in tasks if task.key[0] is Kind.SIGNAL}
-        for key, task_id in named.items():
+        named = {task.key: task for task in signals_of(tasks)}
+        for key, task in named.items():
             if key not in state.items:
-                yield PossibleSignal(execution, key[1], task_id)
+                yield PossibleSignal(execution, key[1], task)
 
 
 def _tasks_of(spec: DeciderSpec, state: State, codec: TaskCodec) -> Sequence[Task]:

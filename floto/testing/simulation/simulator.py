@@ -74,7 +74,7 @@ class Simulator:
         enough = _PATIENCE + _PATIENCE_PER_TASK * sum(1 + needed_tasks(task) for task in nested_tasks(spec))
         self._patience = enough if patience is None else patience
         self._moved = 0
-        self._check_timers(activities or {})
+        self._check_waits(activities or {})
         self._given = {"activities": activities, "input": input, "children": children, "outcomes": outcomes}
         self._given |= {"decider": decider, "patience": patience}
         self._given |= {
@@ -83,11 +83,14 @@ class Simulator:
         }
         self._start()
 
-    def _check_timers(self, activities: Mapping[str, Activity]) -> None:
-        timers = [task.id_ for task in self.spec.all_tasks if task.key[0] is Kind.TIMER]
-        for name in activities.keys() & set(timers):
-            msg = f"activities[{name!r}] names a timer; timers cannot be given an outcome"
-            raise ActivitiesError(msg)
+    def _check_waits(self, activities: Mapping[str, Activity]) -> None:
+        """Raise ``ActivitiesError`` for an outcome that a timer or a signal of the spec cannot have."""
+        for task in self.spec.all_tasks:
+            if task.key[0] is Kind.TIMER and task.id_ in activities:
+                msg = f"activities[{task.id_!r}] names a timer; timers cannot be given an outcome"
+                raise ActivitiesError(msg)
+            if task.key[0] is Kind.SIGNAL:
+                self._endings.of_signal(task)
 
     def unknown(self) -> set[str]:
         """Return names in ``activities`` that no task of a completed run had: mostly misspelt."""
@@ -185,7 +188,13 @@ class Simulator:
 
     def _usual(self) -> Iterator[Move]:
         is_quiet, is_busy = True, False
-        for move in chain(self._deciders.moves(), self._workers.moves(), self._deciders.responses()):
+        parts = (
+            self._deciders.moves(),
+            self._workers.moves(),
+            self._clients.moves(),
+            self._deciders.responses(),
+        )
+        for move in chain(*parts):
             is_quiet, is_busy = False, True
             yield move
         due = self._due()
@@ -205,7 +214,7 @@ class Simulator:
 
     def _at_last(self) -> Iterator[Move]:
         """Yield what happens when nothing else can: awaited signals, else the time-out of a run."""
-        awaited = list(self._clients.moves())
+        awaited = list(self._clients.last_moves())
         yield from awaited
         expiry = None if awaited else self._expiry()
         if expiry is not None:
@@ -213,7 +222,8 @@ class Simulator:
 
     def _due(self) -> datetime | None:
         """Return the next deadline, without the time-out of a run that nothing keeps going."""
-        end, due = self._workers.next_end(), self.world.next_due()
+        ends = (self._workers.next_end(), self._clients.next_arrival())
+        end, due = min(filter(None, ends), default=None), self.world.next_due()
         if due is None or (end is not None and end <= due.at):
             return end
         if due.event_id == RUN_EVENT and end is None:
@@ -281,8 +291,10 @@ def simulate(  # noqa: PLR0913 - all but the spec are optional
 
     Args:
         spec: The spec to run.
-        activities: Outcomes or functions by task id, or else by the type name of the activity or child; tasks
-            without an entry succeed. A child with an entry ends so, also if it has a spec, which is not run.
+        activities: Outcomes or functions by task id, or else by the name of the activity type, child type or
+            signal. Tasks without an entry succeed. A child with an entry ends so, also if it has a spec,
+            which is not run. A signal with an entry arrives when its task waits for it, and not when nothing
+            else can happen.
         input: The input of the workflow, a JSON value.
         seed: Seed of the choices, where ``script`` is None; without faults there are none to make.
         faults: The faults to inject; none by default.

@@ -328,10 +328,10 @@ def test_children_are_decided_by_their_carried_spec_or_that_of_their_type() -> N
 
 def test_awaited_signals_are_sent_when_the_run_is_idle() -> None:
     gated = spec(Timer(id_="t", delay_in_seconds=60), Signal(id_="s", signal_name="go"), work("a", "s"))
-    simulation = simulate(gated, {"s": returns("now")})
+    simulation = simulate(gated)
     assert simulation.status == "COMPLETED"
     signaled = [event for event in simulation.main if type(event.data) is e.WorkflowExecutionSignaled]
-    assert [event.data.input for event in signaled] == ['"now"']
+    assert [event.data.input for event in signaled] == ['{"said":"go"}']
     assert signaled[0].at > simulation.main.events[0].at + timedelta(seconds=60)
 
 
