@@ -16,12 +16,14 @@ from attrs import frozen
 
 from floto import logs
 from floto.core.errors import FlotoError, ServiceError, ServiceGone, UnknownResource
-from floto.core.spec.activity_timeouts import Timeouts
+from floto.core.payloads import payload
+from floto.core.spec.activity_timeouts import Timeouts, split
 from floto.core.swf import service as ports
 from floto.core.swf.limits import HEARTBEAT_LIMIT
 from floto.core.swf.shapes import ActivityType, WorkflowExecution
 from floto.core.user_calls import caller
 from floto.runtime.retrying import is_malformed, is_permanent
+from floto.simulated_activity import SimulatedActivity, simulated_activity
 from floto.trouble_log import trouble_log_of
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -307,15 +309,19 @@ _CURRENT: ContextVar[RunningActivity] = ContextVar("floto_running_activity")
 def current() -> RunningActivity:
     """Return the activity task that the calling code works on.
 
-    Outside of a worker, such as in a test that calls the function, it is a stand-in without heartbeats and
-    cancel requests. A thread that an activity starts has no context of the activity: pass it the object that
-    ``current()`` returned, or start it with ``contextvars.copy_context().run``, which also gives its log
-    records their fields.
+    In a simulation of ``floto.testing`` it has the attempt, the run and the checkpoint of the simulated task,
+    and no cancel requests. Elsewhere outside of a worker, such as in a test that calls the function, it is a
+    stand-in without heartbeats and cancel requests. A thread that an activity starts has no context of the
+    activity: pass it the object that ``current()`` returned, or start it with
+    ``contextvars.copy_context().run``, which also gives its log records their fields.
 
     Raises:
         NoCurrentActivity: in a thread without the context of an activity while activities run in this
             process: the heartbeats of a stand-in would not be sent.
     """
+    simulated = simulated_activity()
+    if simulated is not None:
+        return _in_simulation(simulated)
     found = _CURRENT.get(None)
     if found is not None:
         return found
@@ -327,6 +333,14 @@ def current() -> RunningActivity:
         )
         raise NoCurrentActivity(msg)
     return RunningActivity(_NO_TASK, lambda _token, _details: False)
+
+
+def _in_simulation(called: SimulatedActivity) -> RunningActivity:
+    """Return the activity whose function a simulation calls, as a worker would run it."""
+    found = RunningActivity(called.task, called.record)
+    _, found.timeouts = split(payload.loads(called.task.input))
+    found.attempt, found.checkpoint = found.timeouts.attempt or 1, found.timeouts.checkpoint
+    return found
 
 
 #: The activities that run in this process.

@@ -7,15 +7,21 @@ import inspect
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from attrs import evolve
+
 from floto.core.engine.deadlines import LONGEST_RUN
 from floto.core.errors import FlotoError
 from floto.core.payloads import payload
 from floto.core.spec.activity_timeouts import without_timeouts
 from floto.core.spec.rules.wait_limits import wait_limit_of
 from floto.core.spec.tasks import Task, TaskCodec, is_task
+from floto.core.state.failures import joined_details
 from floto.core.swf.events import ActivityTaskScheduled, WorkflowExecutionStarted
 from floto.core.swf.reserved_names import NOT_SERVED, SPEC_KEY
+from floto.core.swf.service import PolledActivityTask
 from floto.core.user_calls import caller
+from floto.core.visible import shorten_middle
+from floto.simulated_activity import SimulatedActivity, calling
 from floto.testing.simulation.fault_injector import FaultInjector
 from floto.testing.simulation.outcomes import SUCCESS, USUAL, Activity, Ending, How, Outcome, times_out
 from floto.testing.simulation.result import AttemptKey
@@ -74,7 +80,7 @@ class Endings:
         type_name = start.workflow_type.name
         ending = self._given.get(key) or self._failed(key) or self._declared(key, type_name)
         if ending is None:
-            return self.call(key, type_name, start.input)
+            ending = self._call(key.task_id, type_name, start.input)
         lasts = seconds(start.execution_start_to_close_timeout)
         if ending.how is How.TIMES_OUT and (lasts is None or lasts >= LONGEST_RUN.total_seconds()):
             raise NoSuchTimeout(key.task_id, ending.timeout_type, ())
@@ -108,9 +114,13 @@ class Endings:
         ending = self.of_signal(task)
         return {"said": task.key[1]} if ending is None or ending.value is USUAL else ending.value
 
-    def call(self, key: AttemptKey, type_name: str, input: str | None) -> Ending:
-        """Call the function of a task with its context, and return how the attempt ends."""
-        ending = self._call(key.task_id, type_name, input)
+    def call(self, key: AttemptKey, task: PolledActivityTask) -> Ending:
+        """Call the function of an activity as a worker does, and return how the attempt ends."""
+        activity = SimulatedActivity(task)
+        with calling(activity):
+            ending = self._call(key.task_id, task.activity_type.name, task.input)
+        if activity.details and ending.how is How.FAILS:
+            ending = evolve(ending, details=_with_checkpoint(ending.details, activity.details))
         self._note(key, ending)
         return ending
 
@@ -221,6 +231,12 @@ def _usual(task_id: str, input: str | None, default_tasks: Sequence[Task] | None
     if isinstance(given, dict) and "tasks" in given and (given["tasks"] or not default_tasks):
         return given["tasks"]
     return {"by": task_id} if default_tasks is None else default_tasks
+
+
+def _with_checkpoint(message: str, checkpoint: str) -> str:
+    """Return the details of a failure as a worker reports them: the next attempt finds the checkpoint."""
+    room = payload.LIMIT - len(joined_details("", "", checkpoint))
+    return joined_details(shorten_middle(message, room), "", checkpoint)
 
 
 def _message(error: BaseException) -> str:

@@ -109,8 +109,7 @@ class Workers:
             return
         attempt.token = task.token
         if attempt.ending is None:
-            type_name = attempt.scheduled.activity_type.name
-            attempt.ending = self._endings.call(attempt.key, type_name, task.input)
+            attempt.ending = self._endings.call(attempt.key, task)
         self._begin_work(attempt, attempt.ending)
 
     def _begin_work(self, attempt: SimulatedAttempt, ending: Ending) -> None:
