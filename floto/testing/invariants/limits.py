@@ -9,6 +9,7 @@ from datetime import timedelta
 from floto.core.state.state import Kind
 from floto.core.swf import wire
 from floto.core.swf.decisions import Decision, StartTimer
+from floto.core.swf.field_validation import problems
 from floto.core.swf.limits import DATA_LIMIT, NAME_LIMIT, OPEN_LIMIT
 from floto.testing.invariants.violation import broken
 from floto.testing.reading import oracle
@@ -21,16 +22,24 @@ _SHORT = ("activity_id", "timer_id", "workflow_id", "reason", "marker_name", "si
 
 
 def decisions_fit(moment: Moment) -> None:
-    """No field of a decision, and no response as a whole, is longer than SWF takes."""
+    """No field of a decision is malformed, and no response as a whole is longer than SWF takes."""
     for decision in moment.decisions:
         for limit, fields in ((DATA_LIMIT, _LONG), (NAME_LIMIT, _SHORT)):
             for field in fields:
                 length = len(getattr(decision, field, None) or "")
                 if length > limit:
                     broken(f"{_who(decision)}: {field} is {length:,} characters long; SWF takes {limit:,}")
+        for problem in problems(decision):
+            broken(f"{_whose(decision, moment)}: {problem}")
     size = sum(len(json.dumps(wire.decision_to_swf(decision))) + 2 for decision in moment.decisions)
     if size > _REQUEST:
         broken(f"the decisions are {size:,} characters long together; SWF takes {_REQUEST:,}")
+
+
+def _whose(decision: Decision, moment: Moment) -> str:
+    name = oracle.name(decision)
+    id_ = next((id_ for id_, started in moment.started.items() if started is decision), None)
+    return f"SWF refuses {name}" if id_ is None else f"task {id_!r}: SWF refuses its {name}"
 
 
 def _who(decision: Decision) -> str:
