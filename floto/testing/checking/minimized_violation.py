@@ -12,7 +12,7 @@ from floto.core.visible import shell_command
 from floto.files import write_file
 from floto.testing.invariants.violation import Violation
 from floto.testing.printing.reproduction import Reproduction
-from floto.testing.printing.source import SourceWriter
+from floto.testing.printing.source import ReportWriter
 
 
 @define(eq=False)
@@ -65,23 +65,25 @@ class MinimizedViolation(Violation):
 
     def __str__(self) -> str:
         """Return the problem, the timeline, and how to reproduce it."""
-        parts = [super().__str__(), self._spec(), self.timeline(), self._again()]
+        spec, again = self._reproduced()
+        parts = [super().__str__(), spec, self.timeline(), again]
         if self.reproduction.note:
             parts.append(self.reproduction.note)
         if not self.reproduction.is_smallest:
             parts.append("There may be a smaller case: the budget was used up (shrink_budget).")
         return "\n\n".join(part for part in parts if part)
 
-    def _spec(self) -> str:
-        """Return the smallest spec as code; nothing where it cannot be written, or follows below."""
-        with suppress(SpecError):
-            return SourceWriter().assigned("spec", self.reproduction.spec) if self.saved else ""
-        return ""
-
-    def _again(self) -> str:
+    def _reproduced(self) -> tuple[str, str]:
+        """Return the smallest spec, unless the file shows it, and how to reproduce the violation."""
         if self.saved is not None:
-            return f"To see it again: {shell_command('pytest', arguments=[str(self.saved)])}"
+            return self._spec(), f"To see it again: {shell_command('pytest', arguments=[str(self.saved)])}"
         try:
-            return f"To see it again, as a file for pytest:\n\n{self.as_pytest()}"
+            return "", f"To see it again, as a file for pytest:\n\n{self.as_pytest()}"
         except SpecError as error:
-            return f"It cannot be written as a file for pytest: {error}"
+            return self._spec(), f"It cannot be written as a file for pytest: {error}"
+
+    def _spec(self) -> str:
+        """Return the smallest spec as code; nothing if it is nested too deeply for that."""
+        with suppress(RecursionError):
+            return ReportWriter().assigned("spec", self.reproduction.spec)
+        return ""

@@ -180,6 +180,22 @@ class SourceWriter:
         return _Group(f"{self.declared(type(value))}(", items, ")")
 
 
+@define
+class ReportWriter(SourceWriter):
+    """Writes values for people alone, who need no imports: what a file cannot contain, too."""
+
+    def declared(self, thing: Any) -> str:
+        """Return the name of a class, a function or the like, wherever it is declared."""
+        name = getattr(thing, "__qualname__", None)
+        return name.rpartition(".")[2] if isinstance(name, str) else shown(thing)
+
+    def _made(self, value: Any) -> str:
+        try:
+            return super()._made(value)
+        except SpecError:
+            return shown(value)
+
+
 def _is_floto(module: str) -> bool:
     return module.partition(".")[0] == "floto"
 
