@@ -10,9 +10,18 @@ from floto.testing.printing.counterexample import Counterexample
 from floto.testing.shrinking.equivalence import diverges
 from floto.testing.simulation.choices import Choices, Taken
 from floto.testing.simulation.context import Move
-from floto.testing.simulation.endings import ActivitiesError
 from floto.testing.simulation.faults import NONE, Faults
-from floto.testing.simulation.outcomes import USUAL, Ending, How, Outcome, fails, returns, takes, times_out
+from floto.testing.simulation.outcomes import (
+    USUAL,
+    ActivitiesError,
+    Ending,
+    How,
+    Outcome,
+    fails,
+    returns,
+    takes,
+    times_out,
+)
 from floto.testing.simulation.result import AttemptKey, Failure, Simulation
 from floto.testing.simulation.result import SimulatedStep as Step
 from floto.testing.simulation.simulator import Simulator, simulate

@@ -23,7 +23,7 @@ from floto.testing.invariants.violation import (
 from floto.testing.reading.moment import Moment
 from floto.testing.simulation.case import Case
 from floto.testing.simulation.choices import Choices
-from floto.testing.simulation.endings import ActivitiesError
+from floto.testing.simulation.outcomes import ActivitiesError
 from floto.testing.simulation.result import SimulatedStep, Simulation
 from floto.testing.simulation.simulator import Simulator
 from floto.testing.simulation.timeouts import NoSuchTimeout

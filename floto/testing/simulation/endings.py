@@ -10,7 +10,6 @@ from typing import Any
 from attrs import evolve
 
 from floto.core.engine.deadlines import LONGEST_RUN
-from floto.core.errors import FlotoError
 from floto.core.payloads import payload
 from floto.core.spec.activity_timeouts import without_timeouts
 from floto.core.spec.rules.wait_limits import wait_limit_of
@@ -23,16 +22,21 @@ from floto.core.user_calls import caller
 from floto.core.visible import shorten_middle
 from floto.simulated_activity import SimulatedActivity, calling
 from floto.testing.simulation.fault_injector import FaultInjector
-from floto.testing.simulation.outcomes import SUCCESS, USUAL, Activity, Ending, How, Outcome, times_out
+from floto.testing.simulation.outcomes import (
+    SUCCESS,
+    USUAL,
+    ActivitiesError,
+    Activity,
+    Ending,
+    How,
+    Outcome,
+    times_out,
+)
 from floto.testing.simulation.result import AttemptKey
 from floto.testing.simulation.timeouts import NoSuchTimeout, possible_timeouts, seconds, timeout_after_crash
 
 #: The end of the wait for a signal that does not arrive.
 _NEVER = Ending(how=How.TIMES_OUT)
-
-
-class ActivitiesError(FlotoError, TypeError):
-    """An entry of ``activities`` is neither a function nor an outcome, or names no task."""
 
 
 class Endings:

@@ -9,7 +9,12 @@ from typing import Any
 from attrs import evolve, field, frozen
 
 from floto.core.engine.deadlines import LONGEST_RUN
+from floto.core.errors import FlotoError
 from floto.core.swf.limits import EVENT_LIMIT
+
+
+class ActivitiesError(FlotoError, TypeError):
+    """An entry of ``activities`` is not one that a task can have, or names no task."""
 
 
 class How(StrEnum):
@@ -93,6 +98,7 @@ def fails(
 
     Raises:
         ValueError: ``times`` is negative or too large, or is None and ``then`` is given.
+        ActivitiesError: ``then`` is not an outcome.
     """
     ending = Ending(how=How.FAILS, reason=reason, details=details)
     given = [repr(times), *_given(reason=(reason, "Failure"), details=(details, ""), then=(then, None))]
@@ -113,6 +119,7 @@ def times_out(times: int | None = 1, timeout_type: str | None = None, then: Outc
 
     Raises:
         ValueError: ``timeout_type`` is unknown, or ``times`` is invalid as for ``fails``.
+        ActivitiesError: ``then`` is not an outcome.
     """
     if timeout_type is not None and timeout_type not in _TIMEOUTS:
         msg = f"timeout_type must be one of {', '.join(_TIMEOUTS)}, or None, not {timeout_type!r}"
@@ -136,12 +143,13 @@ def takes(
 
     Raises:
         ValueError: The sum is negative or more than a year.
+        ActivitiesError: ``then`` is not an outcome.
     """
     lasts = ((days * 24 + hours) * 60 + minutes) * 60 + seconds
     if not 0 <= lasts <= LONGEST_RUN.total_seconds():
         msg = f"an attempt takes from 0 seconds to a year, not {lasts!r} seconds"
         raise ValueError(msg)
-    after = then or _SUCCEEDS
+    after = _following("takes", then)
     given = _given(
         days=(days, 0), hours=(hours, 0), minutes=(minutes, 0), seconds=(seconds, 0), then=(then, None)
     )
@@ -150,6 +158,14 @@ def takes(
         _longer(after.last, lasts),
         _call("takes", given),
     )
+
+
+def _following(name: str, then: Outcome | None) -> Outcome:
+    """Return the outcome of the attempts after the first ones: by default they succeed."""
+    if then is not None and not isinstance(then, Outcome):
+        msg = f"then of {name}() must be an outcome such as returns(1), not {then!r:.80}"
+        raise ActivitiesError(msg)
+    return then or _SUCCEEDS
 
 
 def _longer(ending: Ending, seconds: float) -> Ending:
@@ -165,7 +181,7 @@ def _times(times: int | None, ending: Ending, then: Outcome | None, code: str) -
     if type(times) is not int or not 0 <= times <= EVENT_LIMIT:
         msg = f"times must be an integer from 0 to {EVENT_LIMIT:,}, or None for all, not {times!r}"
         raise ValueError(msg)
-    after = then or _SUCCEEDS
+    after = _following("fails" if ending.how is How.FAILS else "times_out", then)
     return Outcome((*(ending,) * times, *after.first), after.last, code)
 
 

@@ -23,12 +23,12 @@ from floto.testing.simulation.choices import Choices
 from floto.testing.simulation.context import MOMENT, WORKFLOW, WORKFLOW_ID, Move, SimulationContext, new_move
 from floto.testing.simulation.deciders import Deciders
 from floto.testing.simulation.default_tasks import needed_tasks
-from floto.testing.simulation.endings import ActivitiesError, Endings
+from floto.testing.simulation.endings import Endings
 from floto.testing.simulation.external_clients import ExternalClients
 from floto.testing.simulation.fault_injector import FaultInjector
 from floto.testing.simulation.faults import NONE, Faults
 from floto.testing.simulation.known_runs import Decider, Runs, SpecLookup
-from floto.testing.simulation.outcomes import Activity, Ending
+from floto.testing.simulation.outcomes import ActivitiesError, Activity, Ending
 from floto.testing.simulation.result import AttemptKey, SimulatedStep, Simulation
 from floto.testing.simulation.workers import Workers
 
