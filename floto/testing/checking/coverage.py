@@ -9,16 +9,19 @@ from typing import Any
 
 from attrs import define, field
 
+from floto.core.decide.retrying import wait_timer_id
 from floto.core.engine.decisions.refusal_causes import CAUSES
 from floto.core.spec.decider_spec import DeciderSpec
 from floto.core.spec.nested_specs import nested_tasks
 from floto.core.state.event_rules import RULES
+from floto.core.state.fold import fold
 from floto.core.state.rule_kinds import Moves, MovesChild, Opens, Refuses
 from floto.core.state.state import Kind, Status
 from floto.core.swf import decisions as d
 from floto.core.swf import events as e
 from floto.core.swf.history import History
 from floto.core.swf.wire import type_name
+from floto.testing.simulation.context import WORKFLOW
 from floto.testing.simulation.result import Simulation
 from floto.testing.simulation.timeouts import possible_timeouts
 
@@ -81,7 +84,10 @@ _CAN_FAIL = frozenset({Kind.ACTIVITY, Kind.CHILD, Kind.LAMBDA, Kind.EXTERNAL_SIG
 #: The cause for which a close is refused when new events arrived.
 _UNHANDLED = "UNHANDLED_DECISION"
 _WIDTH = 100
-_REFUSALS = "refusals"
+_REFUSALS, _TASKS = "refusals", "tasks"
+#: Maximum number of tasks in the row of those that no run started.
+_FEW = 20
+_HINT = "give outcomes with activities= that lead to them"
 
 
 #: The kind of the item that a rule changes, and its new status.
@@ -115,18 +121,32 @@ class Coverage:
     attempts: Counter[int] = field(factory=Counter)
     #: Runs by how they were closed; None for those that were not.
     closed: Counter[str | None] = field(factory=Counter)
+    #: Tasks of specs, without cleanup tasks and undos, and whether any run has started them. Those of
+    #: children are named with the workflow type.
+    tasks: dict[str, bool] = field(factory=dict)
     _kinds: set[Kind] = field(factory=set)
     _specs: dict[int, DeciderSpec] = field(factory=dict)
 
     def add(self, simulation: Simulation) -> None:
         """Count what a simulation has reached."""
+        specs = simulation.last_specs
         for history in simulation.histories:
             self._read(history)
+            if history.execution in specs:
+                self._note_started(specs[history.execution], history)
         self.attempts.update(simulation.attempts.values())
         self.closed.update(info.close_status for info in simulation.infos)
         self._know(simulation.spec)
         for step in simulation.steps:
             self._know(step.spec)
+
+    def _note_started(self, spec: DeciderSpec, history: History) -> None:
+        items, type_ = fold(history.events).items, history.start.workflow_type
+        of = "" if type_ == WORKFLOW else f" of {type_.name}"
+        for task in spec.activity_tasks:
+            name = f"{task.id_}{of}"
+            is_started = task.key in items or (Kind.TIMER, wait_timer_id(task.id_)) in items
+            self.tasks[name] = self.tasks.get(name, False) or is_started
 
     def _know(self, spec: DeciderSpec) -> None:
         if id(spec) not in self._specs:
@@ -158,10 +178,11 @@ class Coverage:
 
     @property
     def never(self) -> Mapping[str, tuple[str, ...]]:
-        """Possible events, refusals, time-outs and attempts that no run reached, by these names."""
+        """Tasks that no run started, and possible events, refusals, time-outs and attempts, by such names."""
         refusals = [each for each in self._possible_refusals() if not self.refusals[each]]
         can_retry = bool(self._all_kinds() & _CAN_FAIL)
         found = {
+            _TASKS: tuple(name for name, is_started in self.tasks.items() if not is_started),
             "events": tuple(name for name in self._possible_events() if not self.events[name]),
             _REFUSALS: tuple(f"{name}: {cause}" for name, cause in refusals),
             "timeouts": tuple(name for name in sorted(self.ways) if not self.timeouts[name]),
@@ -209,14 +230,18 @@ class Coverage:
         rows.append(("refusals", _grouped({key: f" {count:,}" for key, count in self.refusals.items()})))
         rows.append(("runs", _counted(Counter({how or "OPEN": n for how, n in self.closed.items()}))))
         rows.append(("events", f"{sum(self.events.values()):,} of {len(self.events)} types"))
-        rows += [(f"never: {what}", self._never(what, names)) for what, names in self.never.items()]
+        rows += [self._never(what, names) for what, names in self.never.items()]
         return "\n".join(_row(name, what) for name, what in rows if what)
 
-    def _never(self, what: str, names: tuple[str, ...]) -> str:
-        """Return the unreached names; of the many causes of refusals, their number."""
-        if what != _REFUSALS:
-            return ", ".join(names)
-        return f"{len(names)} of {len(names) + len(self.refusals)} causes (coverage.never names them)"
+    def _never(self, what: str, names: tuple[str, ...]) -> tuple[str, str]:
+        """Return a row of unreached names; of the many causes of refusals, their number."""
+        if what == _TASKS:
+            more = f", and {len(names) - _FEW:,} more" if len(names) > _FEW else ""
+            return "never started", f"{', '.join(names[:_FEW])}{more} ({_HINT})"
+        found = ", ".join(names)
+        if what == _REFUSALS:
+            found = f"{len(names)} of {len(names) + len(self.refusals)} causes (coverage.never names them)"
+        return f"never: {what}", found
 
 
 def _counted(counter: Counter[str] | Counter[int] | Counter[Status]) -> str:
