@@ -54,6 +54,7 @@ _TABLE: tuple[tuple[int, _Holds], ...] = (
     (17, law.history_law),
     (1, own_code.strategies_answer_seconds),
     (7, own_code.strategies_give_up),
+    (1, own_code.joins_are_functions),
     (1, own_code.kinds_are_functions),
     (4, own_code.kinds_start_what_they_wait_for),
     (14, generators.generators_fit),

@@ -1,10 +1,11 @@
-"""Invariants of user-defined strategies and task kinds: floto can only be as sound as they are."""
+"""Invariants of user-defined strategies, joins and task kinds: floto can only be as sound as they are."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from itertools import product
 from sys import intern
 from typing import Any, cast
 
@@ -12,6 +13,8 @@ from attrs import evolve, frozen
 
 from floto.core.errors import PayloadError, SpecError
 from floto.core.spec.retry import Retry, RetryStrategy
+from floto.core.spec.rules.joins import Join, Tally
+from floto.core.spec.rules.task_rules import rules_of
 from floto.core.spec.tasks import Expands, Task, expands
 from floto.core.state.failures import Failure, failure_of
 from floto.core.state.state import Kind, Status
@@ -28,6 +31,8 @@ ATTEMPTS = 4_200
 #: Numbers of failures for which a strategy is called.
 _NUMBERS = (1, 2, 3, 5, 10, 100, ATTEMPTS)
 _REASONS = ("Failure", "")
+#: Maximum number of required tasks for which all tallies are tried.
+_TALLIED = 4
 _AT = datetime(2026, 1, 1, tzinfo=UTC)
 
 
@@ -101,6 +106,43 @@ def _reasons(moment: Moment, id_: str) -> Iterator[str]:
 @once
 def _gives_up(strategy: RetryStrategy, reason: str) -> bool:
     return strategy.delay(retry(ATTEMPTS, reason)) is None
+
+
+def joins_are_functions(moment: Moment) -> None:
+    """Each join returns the same for the same tally, and uses the tally alone."""
+    for id_, task in moment.known.items():
+        join = rules_of(task).join
+        if not isinstance(join, str) and is_own(join):
+            problem = _join_problem(join, min(len(task.requires), _TALLIED))
+            if problem:
+                broken(f"task {id_!r}: its join {shown(join)} {problem}")
+
+
+@once
+def _join_problem(join: Join, required: int) -> str | None:
+    """Return how the verdicts on as many required tasks show that a join is not a function of its tally."""
+    for tally in _tallies(required):
+        first, looked = call_and_watch(lambda: _verdict(join, tally))  # noqa: B023
+        if looked is not None:
+            return f"reads {looked}: use the tally alone, or replays differ"
+        second = _verdict(join, tally)
+        if first != second:
+            return f"returned {first} and then {second} for the same tally: it must be pure"
+    return None
+
+
+def _tallies(required: int) -> Iterator[Tally]:
+    for completed, continued, failed, skipped in product(range(required + 1), repeat=4):
+        left = required - completed - continued - failed - skipped
+        if left >= 0:
+            yield Tally(completed, continued, failed, skipped, left)
+
+
+def _verdict(join: Join, tally: Tally) -> Any:
+    try:
+        return join.verdict(tally)
+    except Exception as error:  # noqa: BLE001 - it may rely on tallies that occur; deciding shows others
+        return _Raised(str(error))
 
 
 def kinds_are_functions(moment: Moment) -> None:
