@@ -30,16 +30,10 @@ def decisions_fit(moment: Moment) -> None:
                 if length > limit:
                     broken(f"{_who(decision)}: {field} is {length:,} characters long; SWF takes {limit:,}")
         for problem in problems(decision):
-            broken(f"{_whose(decision, moment)}: {problem}")
+            broken(f"SWF refuses {_who(decision)}: {problem}")
     size = sum(len(json.dumps(wire.decision_to_swf(decision))) + 2 for decision in moment.decisions)
     if size > _REQUEST:
         broken(f"the decisions are {size:,} characters long together; SWF takes {_REQUEST:,}")
-
-
-def _whose(decision: Decision, moment: Moment) -> str:
-    name = oracle.name(decision)
-    id_ = next((id_ for id_, started in moment.started.items() if started is decision), None)
-    return f"SWF refuses {name}" if id_ is None else f"task {id_!r}: SWF refuses its {name}"
 
 
 def _who(decision: Decision) -> str:

@@ -13,11 +13,12 @@ from attrs import evolve, frozen
 
 from floto.core.errors import PayloadError, SpecError
 from floto.core.spec.retry import Retry, RetryStrategy
-from floto.core.spec.rules.joins import Join, Tally
+from floto.core.spec.rules.joins import Join, JoinVerdict, Tally
 from floto.core.spec.rules.task_rules import rules_of
 from floto.core.spec.tasks import Expands, Task, expands
 from floto.core.state.failures import Failure, failure_of
 from floto.core.state.state import Kind, Status
+from floto.core.swf.field_validation import problems
 from floto.core.swf.identifiers import shown
 from floto.testing.invariants.purity import call_and_watch
 from floto.testing.invariants.sameness import apart
@@ -126,6 +127,8 @@ def _join_problem(join: Join, required: int) -> str | None:
         if looked is not None:
             return f"reads {looked}: use the tally alone, or replays differ"
         second = _verdict(join, tally)
+        if first is not None and type(first) not in (int, JoinVerdict, _Raised):
+            return f"returned {shown(first)}; it must return a JoinVerdict, a number or None"
         if first != second:
             return f"returned {first} and then {second} for the same tally: it must be pure"
     return None
@@ -195,7 +198,7 @@ def _answer(ask: Callable[[Task], Any], task: Task) -> Any:
 
 
 def kinds_start_what_they_wait_for(moment: Moment) -> None:
-    """Each task starts the very item that it then waits for."""
+    """Each task starts the very item that it then waits for, with a decision that SWF accepts."""
     graph = moment.in_turn
     for id_, due in graph.due.items() if moment.is_open else ():
         task = graph.tasks[id_]
@@ -213,9 +216,11 @@ def kinds_start_what_they_wait_for(moment: Moment) -> None:
         elif oracle.opens(decision) != task.key:
             broken(
                 f"task {id_!r}: start of {oracle.name(task)} returns {_named(decision)}, but its key is "
-                f"{_key(task.key)}: floto would never see that it has started, and start it again and again; "
-                "let both name the same"
+                f"{_key(task.key)}, so floto would never see that it has started; let both name the same"
             )
+        else:
+            for problem in problems(decision):
+                broken(f"task {id_!r}: SWF refuses its {oracle.name(decision)}: {problem}")
 
 
 def _named(decision: Any) -> str:
