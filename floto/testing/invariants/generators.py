@@ -74,7 +74,11 @@ def _declared(moment: Moment) -> Mapping[str, Task]:
 
 
 def children_have_ids_of_their_own(moment: Moment) -> None:
-    """No two tasks have children under one workflow id at the same time: SWF refuses the second."""
+    """No two tasks have children under one workflow id at the same time, and none under that of the run."""
+    own = None if moment.history.execution is None else moment.history.execution.workflow_id
+    for id_, task in moment.known.items() if own is not None else ():
+        if task.key[0] is Kind.CHILD and getattr(task, "workflow_id", None) == own:
+            broken(f"task {id_!r} has the workflow id of its own run, {own!r}: set another workflow_id")
     under_way = [each for each in moment.summary.under_way() if each.key[0] is Kind.CHILD]
     taken = {each.opened.data.workflow_id: each.key[1] for each in under_way}
     for id_, decision in moment.started.items():
