@@ -15,6 +15,7 @@ from floto.core.spec.activity_timeouts import without_timeouts
 from floto.core.spec.rules.wait_limits import wait_limit_of
 from floto.core.spec.tasks import Task, TaskCodec, is_task
 from floto.core.state.failures import joined_details
+from floto.core.state.state import Kind
 from floto.core.swf.events import ActivityTaskScheduled, WorkflowExecutionStarted
 from floto.core.swf.reserved_names import NOT_SERVED, SPEC_KEY
 from floto.core.swf.service import PolledActivityTask
@@ -87,7 +88,7 @@ class Endings:
             ending = self._call(key.task_id, type_name, start.input)
         lasts = seconds(start.execution_start_to_close_timeout)
         if ending.how is How.TIMES_OUT and (lasts is None or lasts >= LONGEST_RUN.total_seconds()):
-            raise NoSuchTimeout(key.task_id, ending.timeout_type, ())
+            raise NoSuchTimeout(key.task_id, ending.timeout_type, (), Kind.CHILD)
         self._note(key, ending)
         return ending
 

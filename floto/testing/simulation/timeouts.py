@@ -8,6 +8,7 @@ from enum import Enum, auto
 from attrs import define
 
 from floto.core.errors import FlotoError
+from floto.core.state.state import Kind
 from floto.core.swf.events import ActivityTaskScheduled
 from floto.testing.simulation.outcomes import Ending, How
 
@@ -19,11 +20,14 @@ class NoSuchTimeout(FlotoError):
     task_id: str
     timeout_type: str | None
     possible: tuple[str, ...]
+    #: The kind of task: the time-out of a child is that of its execution.
+    kind: Kind = Kind.ACTIVITY
 
     def __str__(self) -> str:
         """Name the task, and the field to set."""
         what = f"by {self.timeout_type}" if self.timeout_type else "at all"
-        field = f"{(self.timeout_type or 'START_TO_CLOSE').lower()}_timeout"
+        of = "execution_" if self.kind is Kind.CHILD else ""
+        field = f"{of}{(self.timeout_type or 'START_TO_CLOSE').lower()}_timeout"
         ways = f"it can by {' or '.join(self.possible)}" if self.possible else "it has no time-out"
         return f"task {self.task_id!r} cannot time out {what}, for {ways}; set its {field}"
 
