@@ -6,7 +6,7 @@ shut down when the client is closed: the service notices that the connection is 
 gets a connection error.
 
 The read time-out of a client has to be longer than a minute, but a service that accepts every other call and
-never answers must not hold it for as long.
+never answers must not hold it for as long. A caller may set a deadline that is earlier (``call_deadline``).
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ import contextlib
 import socket
 import threading
 from typing import Any
+
+from floto.call_deadline import seconds_left
 
 _HEADER, _POLL = "X-Amz-Target", ".PollFor"
 #: Seconds without a byte of the response to a call that is not a poll, after which it fails.
@@ -57,7 +59,7 @@ class PendingCalls:
 
             def getresponse(self, *arguments: Any, **more: Any) -> Any:
                 if not calls.is_poll(self):
-                    self.timeout = RESPONSE_SECONDS
+                    self.timeout = seconds_left(RESPONSE_SECONDS)
                 try:
                     return super().getresponse(*arguments, **more)
                 finally:

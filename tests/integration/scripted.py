@@ -17,13 +17,14 @@ from floto.adapters.swf_client import make_client
 
 @frozen
 class Answer:
-    """An HTTP response; ``missing`` bytes are counted by ``Content-Length`` and not sent."""
+    """An HTTP response after ``seconds``; ``Content-Length`` counts ``missing`` bytes that are not sent."""
 
     status: int = 200
     kind: str | None = "application/x-amz-json-1.0"
     body: bytes = b""
     missing: int = 0
     request_id: str | None = None
+    seconds: float = 0
 
     @property
     def headers(self) -> dict[str, str]:
@@ -37,12 +38,14 @@ def scripted(*answers: Answer) -> Iterator[tuple[str, list[str]]]:
     """A server on loopback that answers by script; the last answer repeats."""
     seen: list[str] = []
     left = list(answers)
+    is_over = threading.Event()
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             self.rfile.read(int(self.headers["Content-Length"] or 0))
             seen.append((self.headers["X-Amz-Target"] or self.command).rpartition(".")[2])
             answer = left.pop(0) if len(left) > 1 else left[0]
+            is_over.wait(answer.seconds)
             self.send_response(answer.status)
             for name, value in answer.headers.items():
                 self.send_header(name, value)
@@ -60,6 +63,7 @@ def scripted(*answers: Answer) -> Iterator[tuple[str, list[str]]]:
     try:
         yield f"http://127.0.0.1:{server.server_port}", seen
     finally:
+        is_over.set()
         server.shutdown()
         server.server_close()
 
@@ -86,3 +90,4 @@ STARTED = saying({"runId": "r"})
 PAGE = b"<html><body>please log in</body></html>"
 LOGIN = Answer(200, "text/html", PAGE)
 IDLE = saying({"startedEventId": 0})
+HANGING = Answer(seconds=600)

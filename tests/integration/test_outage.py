@@ -13,10 +13,15 @@ import pytest
 
 from floto.adapters import pending_calls
 from floto.core.errors import ServiceError, ServiceUnavailable
-from floto.core.swf.service import Service
-from floto.runtime.connect import connect
+from floto.core.spec.activity_timeouts import Timeouts
+from floto.core.swf.service import PolledActivityTask, Service
+from floto.core.swf.shapes import ActivityType, WorkflowExecution
+from floto.runtime.connect import connect, connect_loop
 from floto.runtime.retrying import persist
 from floto.runtime.shutdown import StopFlag
+from floto.runtime.workers.activities import RunningActivity
+from floto.runtime.workers.heartbeats import Heartbeats
+from tests.integration.scripted import HANGING, saying, scripted
 from tests.integration.test_server import PATIENCE, client, register, serving
 
 CALLERS = 12
@@ -49,6 +54,28 @@ def test_all_callers_succeed_within_seconds_after_an_outage(tmp_path: Path) -> N
     assert len(answered) == CALLERS
     # As long again as it was away, and some for a machine that is busy.
     assert max(answered) - back < (back - away) + 3
+
+
+def test_heartbeat_without_a_response_is_followed_by_another_before_the_heartbeat_timeout() -> None:
+    task = PolledActivityTask(
+        token="token",  # noqa: S106 - not a password
+        execution=WorkflowExecution("w", "r"),
+        activity_id="a",
+        activity_type=ActivityType("work", "1"),
+        started_event_id=6,
+    )
+    heartbeats, timeout = Heartbeats(120), 3
+    with scripted(HANGING, saying({"cancelRequested": True})) as (url, seen), heartbeats.sending():
+        service = connect_loop(url, "shop")
+        activity = RunningActivity(task, service.record_activity_task_heartbeat)
+        with heartbeats.watching(activity):
+            end = time.monotonic() + timeout
+            heartbeats.set_timeouts(activity, Timeouts(heartbeat=timeout))
+            while not activity.cancel_requested and time.monotonic() < end:
+                time.sleep(0.01)
+        service.close()
+    assert activity.cancel_requested
+    assert seen == ["RecordActivityTaskHeartbeat"] * 2
 
 
 @pytest.mark.parametrize("call", [Service.latest_execution, Service.poll_for_decision_task])

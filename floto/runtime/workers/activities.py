@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import logging
+import math
 import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator
@@ -15,6 +16,7 @@ from typing import Any, TypeVar
 from attrs import frozen
 
 from floto import logs
+from floto.call_deadline import deadline_in
 from floto.core.errors import FlotoError, ServiceError, ServiceGone, UnknownResource
 from floto.core.payloads import payload
 from floto.core.spec.activity_timeouts import Timeouts, split
@@ -208,6 +210,8 @@ class RunningActivity:
         self.lost_to_service = False
         #: The task's time-outs, as far as its input names them.
         self.timeouts = Timeouts()
+        #: Seconds for the response to a heartbeat, after which it has failed.
+        self.response_seconds = math.inf
         #: 1 for the first attempt at the task; None until its input is read.
         self.attempt: int | None = None
         #: What an earlier attempt last sent with a heartbeat, also in the run that this one redrives; None if
@@ -250,7 +254,8 @@ class RunningActivity:
     def beat(self) -> bool:
         """Send a heartbeat with the latest details; return False if it failed and may be retried."""
         try:
-            is_cancel_requested = self._record(self.task.token, self._details)
+            with deadline_in(self.response_seconds):
+                is_cancel_requested = self._record(self.task.token, self._details)
         except UnknownResource:
             self.lost_to_service = not self.reporting
             self.lose("the service has closed it")

@@ -1,8 +1,9 @@
 """Heartbeats for running activities, at intervals that suit their heartbeat time-outs.
 
-One thread schedules the heartbeats; other threads send them. A heartbeat that hangs in the network for a
-minute must not delay those of other activities, so each is sent by a thread of its own; idle senders are
-reused.
+One thread schedules the heartbeats; other threads send them. A heartbeat that hangs in the network must not
+delay those of other activities, so each is sent by a thread of its own; idle senders are reused. Nor must it
+delay the next one of its own activity until their heartbeat time-out is over, so the sender waits for a
+response for a third of this time-out, and then sends the next one over another connection.
 """
 
 from __future__ import annotations
@@ -28,6 +29,8 @@ log = logging.getLogger("floto")
 _RETRY_SECONDS = 5.0
 #: Heartbeats in one heartbeat time-out, so that one may be lost and one may be late.
 _BEATS_PER_TIMEOUT = 3
+#: Least seconds for the response to a heartbeat: setting up a connection takes time.
+_LEAST_RESPONSE_SECONDS = 1.0
 #: Seconds of the shortest heartbeat time-out that SWF permits.
 _LEAST_SECONDS = 1.0
 #: Seconds after the start-to-close time-out until the worker gives an attempt up; the service is first.
@@ -85,6 +88,8 @@ class Heartbeats:
     def watching(self, activity: RunningActivity) -> Iterator[None]:
         """Send heartbeats for an activity during the block."""
         interval = self._interval or math.inf
+        # As long as a retry may wait: the interval of ``floto.run`` is short for every activity.
+        activity.response_seconds = max(interval, _RETRY_SECONDS)
         self._put(activity, _Plan(interval, time.monotonic() + interval))
         try:
             yield
@@ -99,10 +104,12 @@ class Heartbeats:
             return
         now, interval = time.monotonic(), self._interval or math.inf
         if timeouts.heartbeat is not None:
+            beat = timeouts.heartbeat / _BEATS_PER_TIMEOUT
+            activity.response_seconds = max(beat, _LEAST_RESPONSE_SECONDS)
             if not self._interval:
                 self._warn_of_silence(activity, timeouts.heartbeat)
             else:
-                interval = min(interval, timeouts.heartbeat / _BEATS_PER_TIMEOUT)
+                interval = min(interval, beat)
         over = math.inf if timeouts.start_to_close is None else now + timeouts.start_to_close + _GRACE_SECONDS
         self._put(activity, _Plan(interval, now + interval, over))
 
@@ -166,7 +173,7 @@ class Heartbeats:
     def _beat(self, activity: RunningActivity) -> None:
         if activity.is_over:
             activity.lose(f"its start-to-close time-out of {activity.timeouts.start_to_close} s is over")
-        wait = self._interval_of(activity)
+        wait, began = self._interval_of(activity), time.monotonic()
         if wait < math.inf:
             try:
                 if not activity.beat():
@@ -178,7 +185,7 @@ class Heartbeats:
         with self._changed:
             plan = self._plans.get(activity)
             if plan is not None:
-                plan.beats_at = math.inf if activity.gone else time.monotonic() + wait
+                plan.beats_at = math.inf if activity.gone else began + wait
                 self._wake_for(plan)
 
     def _interval_of(self, activity: RunningActivity) -> float:
