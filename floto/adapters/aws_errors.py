@@ -7,7 +7,7 @@ The class says whether the call was carried out and whether the error is transie
   proxy's page).
 - ``NotCarriedOut``: transient, and the call was not carried out (expired token, wrong clock, credentials
   that cannot be retrieved). Its subclasses are ``Throttled`` and ``Unreachable`` (no connection could be
-  made), whose subclass ``NotListening`` is for an address of this machine.
+  made), whose subclass ``NotListening`` is for an address of this machine that refuses connections.
 - ``Unauthenticated`` (missing, unknown or wrong credentials): permanent until any call of the client has
   succeeded, then ``NotCarriedOut``.
 - ``NotPermitted`` (``AccessDeniedException``): permanent until a call of the same operation has succeeded,
@@ -166,7 +166,8 @@ def translated(error: Exception) -> ServiceError:
     kind = next(kind for raised, kind in EXCEPTIONS if isinstance(error, raised))
     if str(error).startswith(_EXPIRED):
         kind = NotCarriedOut
-    if kind is Unreachable and is_loopback_url(getattr(error, "kwargs", {}).get("endpoint_url")):
+    is_refused = kind is Unreachable and not isinstance(error, b.ConnectTimeoutError)
+    if is_refused and is_loopback_url(getattr(error, "kwargs", {}).get("endpoint_url")):
         kind = NotListening
     return _made(kind, type(error).__name__, f"{error}{ADVICE.get(type(error), '')}")
 

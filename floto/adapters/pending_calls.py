@@ -49,6 +49,14 @@ class PendingCalls:
         calls = self
 
         class WatchedConnection(pool.ConnectionCls):  # type: ignore[misc]
+            timeout: float
+
+            def connect(self) -> None:
+                self.timeout = seconds_left(self.timeout)
+                super().connect()
+                # A new socket has the time-out of the connection, which is too short to send a long request.
+                self.sock.settimeout(seconds_left(RESPONSE_SECONDS))
+
             def request(
                 self, method: str, url: str, body: Any = None, headers: Any = None, **more: Any
             ) -> Any:

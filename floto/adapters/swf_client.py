@@ -19,6 +19,8 @@ from floto.core.errors import ServiceFault
 
 #: Read time-out of polls in seconds; SWF holds a poll for 60 seconds.
 _READ_SECONDS = 70
+#: Seconds until an attempt to connect fails: enough for two lost packets, and few of the 30 s of a command.
+_CONNECT_SECONDS = 5
 #: Maximum connections of a client, which the threads of a worker and a decider share.
 _CONNECTIONS = 50
 _INVALID_ENDPOINT = "InvalidEndpoint"
@@ -43,6 +45,7 @@ def make_client(
     if endpoint_url and not (is_valid_endpoint_url(endpoint_url) or is_valid_ipv6_endpoint_url(endpoint_url)):
         raise ServiceFault(_INVALID_ENDPOINT, f"{endpoint_url!r} does not name a host")
     config = Config(
+        connect_timeout=_CONNECT_SECONDS,
         read_timeout=_READ_SECONDS,
         retries={"total_max_attempts": 1},
         max_pool_connections=_CONNECTIONS,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import socket
 import threading
@@ -11,9 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from floto.adapters import pending_calls
-from floto.core.errors import ServiceError, ServiceUnavailable
+from floto.adapters import pending_calls, swf_client
+from floto.adapters.swf_client import make_client
+from floto.core.errors import NotListening, ServiceError, ServiceUnavailable, Unreachable
 from floto.core.spec.activity_timeouts import Timeouts
+from floto.core.swf.decisions import RecordMarker
 from floto.core.swf.service import PolledActivityTask, Service
 from floto.core.swf.shapes import ActivityType, WorkflowExecution
 from floto.runtime.connect import connect, connect_loop
@@ -54,6 +57,44 @@ def test_all_callers_succeed_within_seconds_after_an_outage(tmp_path: Path) -> N
     assert len(answered) == CALLERS
     # As long again as it was away, and some for a machine that is busy.
     assert max(answered) - back < (back - away) + 3
+
+
+def test_connection_to_an_address_that_ignores_packets_fails_within_seconds(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert make_client("us-east-1").meta.config.connect_timeout <= 10
+    monkeypatch.setattr(swf_client, "_CONNECT_SECONDS", 0.2)
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as full, contextlib.ExitStack() as waiting:
+        for _ in range(4):
+            other = waiting.enter_context(socket.socket())
+            other.settimeout(0)
+            other.connect_ex(full.getsockname())
+        service = connect_loop(f"http://127.0.0.1:{full.getsockname()[1]}", "shop")
+        with pytest.raises(Unreachable) as caught:
+            service.latest_execution("w")
+        service.close()
+    # A command goes on trying: it is not said that no program listens.
+    assert not isinstance(caught.value, NotListening)
+
+
+def test_long_request_may_take_longer_than_a_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(swf_client, "_CONNECT_SECONDS", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as slow:
+        service = connect_loop(f"http://127.0.0.1:{slow.getsockname()[1]}", "shop")
+        heads: list[bytes] = []
+
+        def answer() -> None:
+            connection, _ = slow.accept()
+            with connection, connection.makefile("rb") as received:
+                time.sleep(0.5)
+                while (line := received.readline()) != b"\r\n":
+                    heads.append(line)
+                received.read(next(int(line.split()[1]) for line in heads if b"Content-Length" in line))
+                connection.sendall(b"HTTP/1.1 200 OK\r\nx-amzn-requestid: 1\r\nContent-Length: 0\r\n\r\n")
+
+        threading.Thread(target=answer, daemon=True).start()
+        service.respond_decision_task_completed("token", [RecordMarker(marker_name="m", details="x" * 10**7)])
+        service.close()
 
 
 def test_heartbeat_without_a_response_is_followed_by_another_before_the_heartbeat_timeout() -> None:
