@@ -3,7 +3,7 @@
 SWF holds a poll for a minute, and boto3 cannot cancel a call. SWF could still dispatch a task to a poll that
 was left behind, and that task would be lost. Therefore the connections of pending polls are recorded here and
 shut down when the client is closed: the service notices that the connection is closed, and the waiting thread
-gets a connection error.
+gets a connection error. That includes requests for later pages of a task, which SWF does not hold.
 
 The read time-out of a client has to be longer than a minute, but a service that accepts every other call and
 never answers must not hold it for as long. A caller may set a deadline that is earlier (``call_deadline``).
@@ -18,8 +18,8 @@ from typing import Any
 
 from floto.call_deadline import seconds_left
 
-_HEADER, _POLL = "X-Amz-Target", ".PollFor"
-#: Seconds without a byte of the response to a call that is not a poll, after which it fails.
+_HEADER, _POLL, _PAGE = "X-Amz-Target", ".PollFor", '"nextPageToken"'
+#: Seconds without a byte of the response to a call that SWF does not hold, after which it fails.
 RESPONSE_SECONDS = 30.0
 
 
@@ -50,6 +50,7 @@ class PendingCalls:
 
         class WatchedConnection(pool.ConnectionCls):  # type: ignore[misc]
             timeout: float
+            is_held = False
 
             def connect(self) -> None:
                 self.timeout = seconds_left(self.timeout)
@@ -60,13 +61,14 @@ class PendingCalls:
             def request(
                 self, method: str, url: str, body: Any = None, headers: Any = None, **more: Any
             ) -> Any:
-                target = (headers or {}).get(_HEADER, "")
-                if _POLL in (target.decode() if isinstance(target, bytes) else target):
+                is_poll = _POLL in _text((headers or {}).get(_HEADER))
+                self.is_held = is_poll and _PAGE not in _text(body)
+                if is_poll:
                     calls.add(self)
                 return super().request(method, url, body, headers, **more)
 
             def getresponse(self, *arguments: Any, **more: Any) -> Any:
-                if not calls.is_poll(self):
+                if not self.is_held:
                     self.timeout = seconds_left(RESPONSE_SECONDS)
                 try:
                     return super().getresponse(*arguments, **more)
@@ -80,12 +82,11 @@ class PendingCalls:
         with self._lock:
             self._waiting.add(connection)
 
-    def is_poll(self, connection: Any) -> bool:
-        """Return True if a poll is pending on a connection."""
-        with self._lock:
-            return connection in self._waiting
-
     def discard(self, connection: Any) -> None:
         """Record that a connection has the response of its poll, if it had one."""
         with self._lock:
             self._waiting.discard(connection)
+
+
+def _text(value: Any) -> str:
+    return value.decode(errors="replace") if isinstance(value, bytes) else str(value)

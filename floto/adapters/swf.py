@@ -228,7 +228,7 @@ class SwfService:
         Returns:
             The task, with the events since the previous decision task of its run.
         """
-        pages = self._calls.pages(
+        pages = self._calls.task_pages(
             self._client.poll_for_decision_task,
             taskList={"name": task_list},
             identity=identity,

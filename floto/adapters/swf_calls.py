@@ -5,11 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
+from tenacity import Retrying, retry_if_exception_type, stop_before_delay, wait_random_exponential
 
 from floto.adapters.aws_errors import called, translating
-from floto.core.errors import NotCarriedOut, NotPermitted, ServiceUnavailable, Unauthenticated
+from floto.call_deadline import deadline_in
+from floto.core.errors import (
+    NotCarriedOut,
+    NotPermitted,
+    ServiceError,
+    ServiceUnavailable,
+    Throttled,
+    Unauthenticated,
+)
 from floto.core.swf.limits import PAGE_LIMIT
+
+#: Seconds for a later page of a claimed task, and for retries of another throttled page: no flag stops them.
+_TASK_SECONDS, _LIST_SECONDS = 20.0, 5.0
 
 
 class SwfCalls:
@@ -57,19 +68,37 @@ class SwfCalls:
         return reply
 
     def pages(self, call: Callable[..., Any], **arguments: Any) -> Iterator[dict[str, Any]]:
-        """Yield the pages of a response."""
+        """Yield the pages of a response, which callers retry as a whole unless a page is throttled."""
+        return self._pages(call, _retrying(Throttled, _LIST_SECONDS), arguments)
+
+    def task_pages(self, call: Callable[..., Any], **arguments: Any) -> Iterator[dict[str, Any]]:
+        """Yield the pages of the response to a poll.
+
+        The first page claims a task, which a transient error of a later page must not lose, so each is tried
+        for 20 seconds.
+        """
+        return self._pages(call, _page_of_task, arguments)
+
+    def _pages(
+        self, call: Callable[..., Any], repeated: Callable[..., Any], arguments: dict[str, Any]
+    ) -> Iterator[dict[str, Any]]:
         request = {"maximumPageSize": PAGE_LIMIT, **arguments}
         page = self.in_domain(call, **request)
         yield page
         while token := page.get("nextPageToken"):
-            # The first page claimed the task: a transient error of a later page must not lose it.
-            page = _PATIENT(self.in_domain, call, nextPageToken=token, **request)
+            page = repeated(self.in_domain, call, nextPageToken=token, **request)
             yield page
 
 
-_PATIENT = Retrying(
-    retry=retry_if_exception_type(ServiceUnavailable),
-    wait=wait_random_exponential(multiplier=0.1, max=5),
-    stop=stop_after_attempt(8),
-    reraise=True,
-)
+def _page_of_task(call: Callable[..., Any], *args: Any, **arguments: Any) -> Any:
+    with deadline_in(_TASK_SECONDS):
+        return _retrying(ServiceUnavailable, _TASK_SECONDS)(call, *args, **arguments)
+
+
+def _retrying(errors: type[ServiceError], seconds: float) -> Retrying:
+    return Retrying(
+        retry=retry_if_exception_type(errors),
+        wait=wait_random_exponential(multiplier=0.1, max=5),
+        stop=stop_before_delay(seconds),
+        reraise=True,
+    )

@@ -8,24 +8,27 @@ import socket
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from floto.adapters import pending_calls, swf_client
+from floto.adapters import pending_calls, swf_calls, swf_client
 from floto.adapters.swf_client import make_client
 from floto.core.errors import NotListening, ServiceError, ServiceUnavailable, Unreachable
 from floto.core.spec.activity_timeouts import Timeouts
 from floto.core.swf.decisions import RecordMarker
-from floto.core.swf.service import PolledActivityTask, Service
+from floto.core.swf.service import PolledActivityTask, PolledDecisionTask, Service
 from floto.core.swf.shapes import ActivityType, WorkflowExecution
-from floto.runtime.connect import connect, connect_loop
+from floto.runtime.connect import client, connect, connect_loop
 from floto.runtime.retrying import persist
 from floto.runtime.shutdown import StopFlag
 from floto.runtime.workers.activities import RunningActivity
 from floto.runtime.workers.heartbeats import Heartbeats
-from tests.integration.scripted import HANGING, saying, scripted
-from tests.integration.test_server import PATIENCE, client, register, serving
+from tests.integration.scripted import HANGING, Answer, refusing, saying, scripted
+from tests.integration.test_bad_answers import outcome
+from tests.integration.test_server import PATIENCE, register, serving
+from tests.integration.test_server import client as client_of
 
 CALLERS = 12
 
@@ -33,7 +36,7 @@ CALLERS = 12
 def test_all_callers_succeed_within_seconds_after_an_outage(tmp_path: Path) -> None:
     db = tmp_path / "swf.db"
     with serving(db) as server:
-        with client(server) as swf:
+        with client_of(server) as swf:
             register(swf)
         assert server.end(signal.SIGKILL) == -signal.SIGKILL
         away = time.monotonic()
@@ -57,6 +60,76 @@ def test_all_callers_succeed_within_seconds_after_an_outage(tmp_path: Path) -> N
     assert len(answered) == CALLERS
     # As long again as it was away, and some for a machine that is busy.
     assert max(answered) - back < (back - away) + 3
+
+
+def page(event: int, **more: str) -> Answer:
+    """The response to a poll for a decision task with one event."""
+    return saying(
+        {
+            "taskToken": "token",
+            "startedEventId": 2,
+            "workflowExecution": {"workflowId": "w", "runId": "r"},
+            "workflowType": {"name": "order", "version": "v1"},
+            "events": [{"eventId": event, "eventTimestamp": 0, "eventType": "New"}],
+            **more,
+        }
+    )
+
+
+FIRST = page(1, nextPageToken="second")
+
+
+def test_later_page_of_a_task_without_a_response_is_requested_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pending_calls, "RESPONSE_SECONDS", 0.2)
+    found: list[PolledDecisionTask | None] = []
+    with scripted(FIRST, HANGING, page(2)) as (url, _):
+        service = connect_loop(url, "shop")
+        poll = threading.Thread(
+            target=lambda: found.append(service.poll_for_decision_task("list", "me", 60)), daemon=True
+        )
+        poll.start()
+        poll.join(5)
+        service.close()
+    assert [task and [event.id for event in task.events] for task in found] == [[1, 2]]
+
+
+@pytest.mark.parametrize("failed", [HANGING, refusing("InternalFailure", status=500)])
+def test_later_pages_of_a_task_are_requested_for_a_limited_time(
+    failed: Answer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(swf_calls, "_TASK_SECONDS", 0.5)
+    with scripted(FIRST, failed) as (url, _):
+        service = connect_loop(url, "shop")
+        began = time.monotonic()
+        task = service.poll_for_decision_task("list", "me", 60)
+        assert time.monotonic() - began < 3
+        service.close()
+    # The decider reads the history itself.
+    assert task is not None
+    assert task.events == ()
+
+
+def test_close_ends_the_request_for_a_later_page_of_a_task() -> None:
+    with scripted(HANGING) as (url, seen):
+        swf = client(url)
+        request = {"domain": "shop", "taskList": {"name": "list"}, "nextPageToken": "second"}
+        poll = threading.Thread(target=outcome, args=(partial(swf.poll_for_decision_task, **request),))
+        poll.start()
+        while not seen:
+            time.sleep(0.01)
+        swf.close()
+        poll.join(5)
+        assert not poll.is_alive()
+
+
+def test_later_page_of_a_history_is_left_to_the_caller_to_request_again() -> None:
+    first = saying({"events": [], "nextPageToken": "second"})
+    with scripted(first, refusing("InternalFailure", status=500)) as (url, seen):
+        service = connect_loop(url, "shop")
+        with pytest.raises(ServiceUnavailable):
+            service.history(WorkflowExecution("w", "r"))
+        service.close()
+    assert len(seen) == 2
 
 
 def test_connection_to_an_address_that_ignores_packets_fails_within_seconds(
