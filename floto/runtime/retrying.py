@@ -36,6 +36,7 @@ from typing import Any, ParamSpec, TypeVar
 from attrs import evolve, frozen
 from tenacity import RetryCallState, Retrying, retry_if_exception, wait_random_exponential
 
+from floto.call_deadline import deadline_in
 from floto.core.errors import (
     NotCarriedOut,
     NotListening,
@@ -62,6 +63,8 @@ _LONGEST_MESSAGE = 200
 _PERMANENT_ERROR_ATTEMPTS = 5
 #: Seconds for which a report is retried after a stop.
 _LAST_REPORT_SECONDS = 10.0
+#: Seconds for the response to the last attempt after a stop.
+_LAST_ATTEMPT_SECONDS = 1.0
 #: Minimum seconds from the start of an empty poll to the next one.
 _IDLE_SECONDS = 0.1
 #: SWF's histories and listings are eventually consistent: seconds to read again, and between two reads.
@@ -141,11 +144,8 @@ def persist(stop: StopFlag, call: Callable[P, T], *args: P.args, **kwargs: P.kwa
 
 
 def persist_after_stop(stop: StopFlag, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Retry a call that finishes a claimed task: as ``persist`` does, and for 5 s more after a stop."""
-    try:
-        return persist(stop, call, *args, **kwargs)
-    except ServiceUnavailable:
-        return _call_with(AFTER_STOP, StopFlag(), partial(call, *args, **kwargs))
+    """Retry a call that finishes a claimed task: as ``persist`` does, and for 5 s after a stop."""
+    return _last_call_with(LOOP, stop, partial(call, *args, **kwargs), AFTER_STOP.seconds)
 
 
 def persist_at_start(stop: StopFlag, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -202,7 +202,8 @@ def report(stop: StopFlag, call: Callable[P, T], *args: P.args, **kwargs: P.kwar
     """Retry the report of a task's outcome: faults that are not about the task itself may be transient.
 
     Raises ``ServiceError`` if the task or the service is gone, if the report is malformed, or after an hour.
-    After a stop, it is retried for ten seconds from the stop, or from the first attempt if that was later.
+    After a stop, it is retried for ten seconds from the stop, or from the first attempt if that was later; an
+    attempt under way at the stop may take longer.
     """
     return _last_call_with(REPORT, stop, partial(call, *args, **kwargs))
 
@@ -217,23 +218,32 @@ def retry_payload(
     return _last_call_with(evolve(STORE, seconds=seconds), stop, partial(call, *args, **kwargs))
 
 
-def _last_call_with(policy: Policy, stop: StopFlag, call: partial[T]) -> T:
-    """Retry a call by a policy; after a stop, for ten seconds from the stop or from the first attempt."""
-    began = time.monotonic()
-    try:
-        return _call_with(policy, stop, call)
-    except ServiceError as error:
-        if not stop.is_set() or not policy.repeats(error):
-            raise
-    spent = min(stop.age, time.monotonic() - began)
-    return _call_with(evolve(policy, seconds=_LAST_REPORT_SECONDS - spent), StopFlag(), call)
+def _last_call_with(policy: Policy, stop: StopFlag, call: partial[T], seconds: float | None = None) -> T:
+    """Retry a call by a policy; after a stop, for ``seconds`` from the stop or from the first attempt.
+
+    An attempt that begins after the stop fails a second after they are over.
+    """
+    left = _LAST_REPORT_SECONDS if seconds is None else seconds
+    if not stop.is_set():
+        began = time.monotonic()
+        try:
+            return _call_with(policy, stop, call)
+        except ServiceError as error:
+            left -= min(stop.age, time.monotonic() - began)
+            if not stop.is_set() or not policy.repeats(error) or left <= 0:
+                raise
+    # The last attempt begins when no time is left.
+    with deadline_in(left + _LAST_ATTEMPT_SECONDS):
+        return _call_with(evolve(policy, seconds=left), StopFlag(), call)
 
 
 def _call_with(policy: Policy, stop: StopFlag, call: partial[T]) -> T:
+    began = time.monotonic()
     try:
         return call()
     except ServiceError as error:
         failed = [error]
+    policy = evolve(policy, seconds=policy.seconds - (time.monotonic() - began))
 
     # Setting up tenacity takes longer than most calls, so make the first attempt without it.
     @wraps(call.func)

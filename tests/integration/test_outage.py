@@ -20,8 +20,9 @@ from floto.core.spec.activity_timeouts import Timeouts
 from floto.core.swf.decisions import RecordMarker
 from floto.core.swf.service import PolledActivityTask, PolledDecisionTask, Service
 from floto.core.swf.shapes import ActivityType, WorkflowExecution
+from floto.runtime import retrying
 from floto.runtime.connect import client, connect, connect_loop
-from floto.runtime.retrying import persist
+from floto.runtime.retrying import persist, report
 from floto.runtime.shutdown import StopFlag
 from floto.runtime.workers.activities import RunningActivity
 from floto.runtime.workers.heartbeats import Heartbeats
@@ -60,6 +61,24 @@ def test_all_callers_succeed_within_seconds_after_an_outage(tmp_path: Path) -> N
     assert len(answered) == CALLERS
     # As long again as it was away, and some for a machine that is busy.
     assert max(answered) - back < (back - away) + 3
+
+
+@pytest.mark.parametrize("hangs_at", [1, 2])
+def test_report_without_a_response_ends_in_time_after_a_stop(
+    hangs_at: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retrying, "_LAST_REPORT_SECONDS", 0.5)
+    answers = [*[refusing("InternalFailure", status=500)] * (hangs_at - 1), HANGING]
+    stop = StopFlag()
+    stop.set()
+    with scripted(*answers) as (url, seen):
+        service = connect_loop(url, "shop")
+        began = time.monotonic()
+        with pytest.raises(ServiceUnavailable):
+            report(stop, service.respond_activity_task_completed, "token", "result")
+        assert time.monotonic() - began < 3
+        service.close()
+    assert len(seen) == hangs_at
 
 
 def page(event: int, **more: str) -> Answer:

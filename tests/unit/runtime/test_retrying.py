@@ -12,7 +12,7 @@ from attrs import evolve
 
 from floto.core.errors import ServiceError, ServiceFault, ServiceUnavailable, Throttled, UnknownResource
 from floto.runtime import retrying as resilient
-from floto.runtime.retrying import persist, persist_after_stop, persist_at_start, poll, report
+from floto.runtime.retrying import persist, persist_after_stop, persist_at_start, poll, report, retry_read
 from floto.runtime.shutdown import StopFlag
 
 LATER = ServiceUnavailable("later")
@@ -137,3 +137,37 @@ def test_report_being_retried_ends_after_stop(monkeypatch: pytest.MonkeyPatch) -
     threading.Timer(0.2, stop.set).start()
     with pytest.raises(ServiceUnavailable):
         report(stop, failing(*[LATER] * 100_000))
+
+
+@pytest.mark.parametrize("last_call", [report, persist_after_stop])
+def test_attempt_that_outlasts_the_time_after_stop_is_the_last(
+    last_call: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(resilient, "_LAST_REPORT_SECONDS", 0.1)
+    monkeypatch.setattr(resilient, "AFTER_STOP", evolve(resilient.AFTER_STOP, seconds=0.1))
+    stop = StopFlag()
+    attempts: list[None] = []
+
+    def slow() -> None:
+        attempts.append(None)
+        stop.set()
+        time.sleep(0.2)
+        raise LATER
+
+    with pytest.raises(ServiceUnavailable):
+        last_call(stop, slow)
+    assert len(attempts) == 1
+
+
+def test_time_of_the_first_attempt_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(resilient, "READ", evolve(resilient.READ, seconds=0.1))
+    attempts: list[None] = []
+
+    def slow() -> None:
+        attempts.append(None)
+        time.sleep(0.2)
+        raise LATER
+
+    with pytest.raises(ServiceUnavailable):
+        retry_read(slow)
+    assert len(attempts) == 1
