@@ -65,7 +65,12 @@ class PendingCalls:
                 self.is_held = is_poll and _PAGE not in _text(body)
                 if is_poll:
                     calls.add(self)
-                return super().request(method, url, body, headers, **more)
+                try:
+                    return super().request(method, url, body, headers, **more)
+                except BaseException:
+                    # No response follows.
+                    calls.discard(self)
+                    raise
 
             def getresponse(self, *arguments: Any, **more: Any) -> Any:
                 if not self.is_held:

@@ -12,8 +12,10 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from botocore.exceptions import EndpointConnectionError
 
 from floto.adapters import pending_calls, swf_calls, swf_client
+from floto.adapters.pending_calls import PendingCalls
 from floto.adapters.swf_client import make_client
 from floto.core.errors import NotListening, ServiceError, ServiceUnavailable, Unreachable
 from floto.core.spec.activity_timeouts import Timeouts
@@ -96,6 +98,15 @@ def page(event: int, **more: str) -> Answer:
 
 
 FIRST = page(1, nextPageToken="second")
+
+
+def test_poll_that_cannot_connect_leaves_no_connection_behind() -> None:
+    swf = make_client(None, "http://127.0.0.1:9", on_this_machine=True)
+    calls = PendingCalls(swf)
+    with pytest.raises(EndpointConnectionError):
+        swf.poll_for_activity_task(domain="shop", taskList={"name": "list"})
+    assert calls._waiting == set()  # noqa: SLF001 - a leak has no other effect
+    swf.close()
 
 
 def test_later_page_of_a_task_without_a_response_is_requested_again(monkeypatch: pytest.MonkeyPatch) -> None:
