@@ -156,14 +156,10 @@ class Writer:
         self._lock = threading.Lock()
 
     def put(self, call: Callable[[], None]) -> None:
-        """Make a call in this thread; after ``close``, in the thread that calls this."""
+        """Make a call in this thread; after ``close``, or without a thread, in the thread that calls this."""
         with self._lock:
-            if not self._is_closed:
+            if not self._is_closed and self._starts():
                 self._calls.put(call)
-                if not self._has_started:
-                    self._has_started = True
-                    # A daemon thread: the process does not wait for one that hangs in the database.
-                    threading.Thread(target=self._run, name="floto-writer", daemon=True).start()
                 return
         call()
 
@@ -172,6 +168,21 @@ class Writer:
         with self._lock:
             self._is_closed = True
             self._calls.put(None)
+
+    def _starts(self) -> bool:
+        """Start the thread, unless it has started; return False if that fails."""
+        if not self._has_started:
+            try:
+                # A daemon thread: the process does not wait for one that hangs in the database.
+                threading.Thread(target=self._run, name="floto-writer", daemon=True).start()
+            except RuntimeError as error:
+                # The call may lead a batch, and no other call would.
+                log.warning(
+                    "no thread to write in (%s); writing in %s", error, threading.current_thread().name
+                )
+                return False
+            self._has_started = True
+        return True
 
     def _run(self) -> None:
         while (call := self._calls.get()) is not None:

@@ -52,12 +52,21 @@ class Watcher:
         self.start()
 
     def start(self) -> None:
-        """Start the thread, unless it has started or is closed."""
+        """Start the thread, unless it has started or is closed.
+
+        Raises:
+            ServiceUnavailable: if no thread can be started now.
+        """
         if self._thread is None:
             with self._lock:
                 if self._thread is None and not self._closed.is_set():
-                    self._thread = Thread(target=self._watch, name="floto-watch", daemon=True)
-                    self._thread.start()
+                    thread = Thread(target=self._watch, name="floto-watch", daemon=True)
+                    try:
+                        thread.start()
+                    except RuntimeError as error:
+                        msg = f"no thread to look for tasks in ({error})"
+                        raise ServiceUnavailable(msg) from error
+                    self._thread = thread
 
     def close(self) -> None:
         """End the thread; the wait queue is dismissed."""

@@ -117,6 +117,39 @@ def test_jobs_withdrawn_while_they_lead_keep_one_leader(on: Stage) -> None:
     assert not on.commits._queue  # noqa: SLF001 - nothing is left behind
 
 
+def test_job_is_executed_where_it_is_submitted_if_the_writer_has_no_thread(
+    on: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", no_thread)
+        on.begin("first")
+    assert on.finished(1) == ["first"]
+    on.begin("second")
+    assert on.finished(1) == ["second"]
+    assert on.leaders == [threading.current_thread().name, "floto-writer"]
+
+
+def test_thread_leads_for_jobs_without_one_if_the_writer_has_no_thread(
+    on: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    on.go_on.clear()
+    with ThreadPoolExecutor(1, thread_name_prefix="caller") as threads:
+        called = threads.submit(on.commits.wait_for, Write(lambda _now: "thread"))
+        assert on.begun.acquire(timeout=PATIENCE)
+        on.begin("a")
+        on.begin("b")
+        monkeypatch.setattr(threading.Thread, "start", no_thread)
+        on.go_on.set()
+        assert called.result(PATIENCE) == "thread"
+    assert on.finished(2) == ["a", "b"]
+    assert on.batches == [1, 2]
+
+
+def no_thread(_thread: threading.Thread) -> None:
+    msg = "can't start new thread"
+    raise RuntimeError(msg)
+
+
 def test_writer_survives_an_error_of_a_batch(on: Stage, caplog: pytest.LogCaptureFixture) -> None:
     def fails(_now: datetime) -> Any:
         raise KeyError
