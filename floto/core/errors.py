@@ -119,6 +119,17 @@ class PayloadsUnavailable(ServiceUnavailable):
     """A decision that needs a stored value from a store which cannot be reached."""
 
 
+@define
+class OutcomeUnknown(ServiceUnavailable):
+    """A call that may have been carried out, because its response was lost; ``remedy`` says what to do."""
+
+    remedy: str
+
+    def __str__(self) -> str:
+        """Return the problem and what to do."""
+        return visible(f"{self.problem}; the call may have been carried out: {self.remedy}")
+
+
 class NotCarriedOut(ServiceUnavailable):
     """A call without effect: not sent, or refused unread; the same call may succeed later."""
 

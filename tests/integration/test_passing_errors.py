@@ -34,7 +34,7 @@ from floto.runtime import retrying as resilient
 from floto.runtime.retrying import persist, persist_at_start, poll, report, retry_read, retry_write
 from floto.runtime.shutdown import StopFlag
 from tests.integration.commands import Shell
-from tests.integration.scripted import SLOW_DOWN, STARTED, Answer, connected, refusing, scripted
+from tests.integration.scripted import LOGIN, SLOW_DOWN, STARTED, Answer, connected, refusing, scripted
 
 
 def answered(code: str, status: int = 400) -> ClientError:
@@ -244,6 +244,28 @@ def test_command_fails_at_once_if_loopback_refuses_the_connection(tmp_path: Any,
     done = Shell(tmp_path, "http://127.0.0.1:9")(*command, code=2)
     assert "is 'floto server' running there" in done.stderr
     assert time.monotonic() - began < 10
+
+
+@pytest.mark.parametrize(
+    ("command", "remedy"),
+    [
+        (["start", "--type", "n", "1"], "see what became of it with floto show floto-"),
+        (["start", "--type", "n", "1", "--workflow-id", "w"], "--workflow-id 'w' starts no second run"),
+        (["signal", "w", "s"], "see what became of it with floto show w"),
+        (["cancel", "w"], "see what became of it with floto show w"),
+        (["terminate", "w", "--domain", "d"], "see what became of it with floto show --domain d w"),
+        (["register", "domain", "d"], "repeat the command"),
+        (["register", "activity", "a", "1"], "repeat the command"),
+    ],
+)
+def test_command_whose_response_is_lost_says_how_to_see_what_it_did(
+    tmp_path: Any, command: list[str], remedy: str
+) -> None:
+    with scripted(LOGIN) as (url, seen):
+        _, err = Shell(tmp_path, url).here(*command, code=1)
+    assert "the call may have been carried out" in err
+    assert remedy in err
+    assert len(seen) == 1
 
 
 def test_throttled_command_succeeds_after_retries(tmp_path: Any) -> None:

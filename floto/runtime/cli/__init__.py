@@ -14,7 +14,7 @@ import click
 
 import floto
 from floto import logs
-from floto.core.errors import FlotoError, WorkflowError
+from floto.core.errors import FlotoError, OutcomeUnknown, WorkflowError
 from floto.core.visible import visible
 from floto.runtime.cli.codes import DONE, FAILED, INTERRUPTED, USAGE
 from floto.runtime.cli.output import drop_unwritten_errors, error_text, escape_what_cannot_be_encoded, say
@@ -40,7 +40,7 @@ def _exit_code() -> int:
         return INTERRUPTED
     except FlotoError as error:
         say(f"floto: {error_text(error)}", err=True)
-        return FAILED if isinstance(error, WorkflowError) else USAGE
+        return FAILED if isinstance(error, (WorkflowError, OutcomeUnknown)) else USAGE
     except Exception as error:
         log.info("unexpected", exc_info=True)
         say(f"floto: {type(error).__name__}: {error_text(error)} (--verbose shows more)", err=True)

@@ -22,7 +22,14 @@ from floto.runtime.cli.codes import DONE
 from floto.runtime.cli.options import json_option, payloads_option
 from floto.runtime.cli.output import print_rows, readable, say
 from floto.runtime.cli.source import LoadedRun, read_source, source_argument, spec_of_run
-from floto.runtime.cli.target import check, still_open, target, where_options
+from floto.runtime.cli.target import (
+    check,
+    look_at,
+    naming_unknown_outcome,
+    still_open,
+    target,
+    where_options,
+)
 from floto.runtime.connect import connect_loop
 from floto.runtime.loading import load_spec
 from floto.runtime.retrying import retry_read, retry_write
@@ -137,7 +144,8 @@ def _start(  # noqa: PLR0913, PLR0917 - what the command was given
         needed = needs(spec)
         kinds = (start.workflow_type, *needed.workflow_types)
         retry_read(service.prepare, kinds, needed.activity_types)
-        execution = start_redriven(planned, service, store, retry_read, retry_write)
+        with naming_unknown_outcome(url, look_at(start.workflow_id, url, domain or DEFAULT_DOMAIN)):
+            execution = start_redriven(planned, service, store, retry_read, retry_write)
     except ServiceFault as fault:
         if fault.code != ALREADY_STARTED:
             raise

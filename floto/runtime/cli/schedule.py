@@ -37,7 +37,16 @@ from floto.runtime.cli.options import (
     service_option,
 )
 from floto.runtime.cli.output import one_line, print_rows, readable, say, utc
-from floto.runtime.cli.target import Target, check, naming_domain, target, terminate_command, where_options
+from floto.runtime.cli.target import (
+    Target,
+    check,
+    look_at,
+    naming_domain,
+    naming_unknown_outcome,
+    target,
+    terminate_command,
+    where_options,
+)
 from floto.runtime.connect import connect_loop, domain_of, live_of, shown_service
 from floto.runtime.loading import load_schedule
 from floto.runtime.retrying import retry_write
@@ -96,7 +105,8 @@ def create_command(source: str, task_list: str, **where: Any) -> int:
     check(url, new=True)
     with closing(connect_loop(url, domain)) as service:
         try:
-            run_id = create(service, schedule, task_list)
+            with naming_unknown_outcome(url, look_at(schedule.id_, url, domain)):
+                run_id = create(service, schedule, task_list)
         except ScheduleError as error:
             msg = f"{error}: {terminate_command(schedule.id_, url, domain)}"
             raise click.UsageError(msg) from None
@@ -338,7 +348,8 @@ def _tell(there: Target, id_: str, call: Callable[..., Any], arguments: tuple[An
     info = _latest(there, id_)
     task_list = task_list_of(_service(there), info)
     try:
-        retry_write(call, id_, *arguments)
+        with naming_unknown_outcome(there.url, look_at(id_, there.url, there.domain)):
+            retry_write(call, id_, *arguments)
     except UnknownResource:
         msg = f"schedule {id_!r} is closed: {info.close_status}"
         raise click.UsageError(msg) from None

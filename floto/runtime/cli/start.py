@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import click
+from attrs import evolve
 
-from floto.core.errors import ServiceFault, UnknownResource
+from floto.core.errors import OutcomeUnknown, ServiceFault, UnknownResource
 from floto.core.payloads import payload
 from floto.core.spec.decider_spec import CODEC, DeciderSpec, run_settings
 from floto.core.swf.reserved_names import SPEC_KEY
@@ -64,6 +65,9 @@ def start_command(spec: str | None, kind: tuple[str, str] | None, **options: Any
             _prepare(options["service"], domain, loaded)
         try:
             run_id = there.write("start_workflow_execution", **request)["runId"]
+        except OutcomeUnknown as error:
+            again = f"; while it is open, the command with --workflow-id {workflow_id!r} starts no second run"
+            raise evolve(error, remedy=error.remedy + again) from error
         except UnknownResource as fault:
             raise _explained(fault, request, there) from fault
         except ServiceFault as fault:

@@ -12,7 +12,16 @@ from typing import Any
 import click
 from attrs import define, frozen
 
-from floto.core.errors import FlotoError, ServiceFault, UnknownResource, Unreachable
+from floto.core.errors import (
+    FlotoError,
+    NotCarriedOut,
+    OutcomeUnknown,
+    PayloadsUnavailable,
+    ServiceFault,
+    ServiceUnavailable,
+    UnknownResource,
+    Unreachable,
+)
 from floto.core.swf import wire
 from floto.core.swf.floto_defaults import DEFAULT_DOMAIN
 from floto.core.swf.history import History
@@ -25,6 +34,7 @@ from floto.runtime.shutdown import StopFlag
 
 log = logging.getLogger("floto")
 
+_REPEAT = "repeat the command, which leaves unchanged what is registered"
 #: Number of runs whose ids are compared with an unknown one.
 _NEAR = 200
 #: Characters of a run id that are shown where it need not be whole; any number of them is read.
@@ -48,6 +58,12 @@ def still_open(workflow_id: str, url: str, domain: str) -> str:
 def terminate_command(workflow_id: str, url: str, domain: str) -> str:
     """Return the command line that terminates the open run of a workflow."""
     return shell_command("floto", "terminate", *where_options(url, domain), arguments=[workflow_id])
+
+
+def look_at(workflow_id: str, url: str, domain: str) -> str:
+    """Return the remedy that shows what became of a workflow."""
+    command = shell_command("floto", "show", *where_options(url, domain), arguments=[workflow_id])
+    return f"see what became of it with {command}"
 
 
 @define
@@ -76,6 +92,22 @@ def naming_domain(domain: str, url: str) -> Iterator[None]:
         if "unknown domain" in fault.message.lower():
             raise UnknownDomain(domain, url) from fault
         raise
+
+
+@contextlib.contextmanager
+def naming_unknown_outcome(url: str, remedy: str) -> Iterator[None]:
+    """Raise ``OutcomeUnknown`` with a remedy for an error after which a call may have been carried out.
+
+    A call on a file is not: its transaction is rolled back.
+    """
+    try:
+        yield
+    except (NotCarriedOut, PayloadsUnavailable):
+        raise
+    except ServiceUnavailable as error:
+        if file_of(url) is not None:
+            raise
+        raise OutcomeUnknown(error.problem, remedy) from error
 
 
 @define
@@ -120,12 +152,21 @@ class Target:
         return self._known(retry_read, method, arguments)
 
     def write(self, method: str, **arguments: Any) -> Any:
-        """Call a method; retry it only if it cannot have had an effect. Raises ``ServiceError``."""
-        return self._known(retry_write, method, arguments)
+        """Call a method; retry it only if it cannot have had an effect.
+
+        Raises:
+            OutcomeUnknown: if it may have had one, with the command that shows the run.
+            ServiceError: for other errors.
+        """
+        workflow_id = arguments.get("workflowId")
+        remedy = _REPEAT if workflow_id is None else look_at(workflow_id, self.url, self.domain)
+        with naming_unknown_outcome(self.url, remedy):
+            return self._known(retry_write, method, arguments)
 
     def service_wide(self, method: str, **arguments: Any) -> Any:
         """Call a method as ``write`` does, without a domain."""
-        return retry_write(translating(getattr(self.client, method)), **arguments)
+        with naming_unknown_outcome(self.url, _REPEAT):
+            return retry_write(translating(getattr(self.client, method)), **arguments)
 
     def _known(self, repeat: Callable[..., Any], method: str, arguments: dict[str, Any]) -> Any:
         try:
