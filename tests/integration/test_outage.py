@@ -26,9 +26,11 @@ from floto.runtime import retrying
 from floto.runtime.connect import client, connect, connect_loop
 from floto.runtime.retrying import persist, report
 from floto.runtime.shutdown import StopFlag
-from floto.runtime.workers.activities import RunningActivity
+from floto.runtime.workers.activities import Activities, RunningActivity
 from floto.runtime.workers.heartbeats import Heartbeats
-from tests.integration.scripted import HANGING, Answer, refusing, saying, scripted
+from floto.runtime.workers.worker import ActivityWorker
+from tests.integration.commands import wait_for
+from tests.integration.scripted import HANGING, IDLE, LOGIN, Answer, connected, refusing, saying, scripted
 from tests.integration.test_bad_answers import outcome
 from tests.integration.test_server import PATIENCE, register, serving
 from tests.integration.test_server import client as client_of
@@ -81,6 +83,29 @@ def test_report_without_a_response_ends_in_time_after_a_stop(
         assert time.monotonic() - began < 3
         service.close()
     assert len(seen) == hangs_at
+
+
+def test_result_whose_confirmation_was_lost_is_not_called_late_alone(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    activities = Activities()
+    activities.activity(name="work", version="1")(lambda: "done")
+    task = {
+        "taskToken": "token",
+        "startedEventId": 6,
+        "activityId": "a",
+        "activityType": {"name": "work", "version": "1"},
+        "workflowExecution": {"workflowId": "w", "runId": "r"},
+    }
+    with connected(saying(task), LOGIN, refusing("UnknownResourceFault"), IDLE) as (service, seen):
+        worker = ActivityWorker(service=service, activities=activities)
+        thread = threading.Thread(target=worker.run, daemon=True)
+        thread.start()
+        wait_for(lambda: len(seen) > 3)
+        worker.stop()
+        thread.join(PATIENCE)
+    assert seen[:3] == ["PollForActivityTask", *["RespondActivityTaskCompleted"] * 2]
+    assert "its result came too late, or an earlier attempt to report it succeeded" in caplog.text
 
 
 def page(event: int, **more: str) -> Answer:

@@ -375,8 +375,8 @@ class Decider:
             if not respond(self._service, self._stop, task, found):
                 self._cache.forget(task.execution)
         except UnknownResource as fault:
-            # Or the response was accepted, and only its confirmation was lost.
-            log.info("run %s: the response came too late (%s)", task.execution, fault)
+            message = "run %s: the response came too late, or an earlier attempt to send it succeeded (%s)"
+            log.info(message, task.execution, fault)
         if closes(found) and not self._stop.is_set() and self._was_last(task, found[-1]):
             self.stop()
 

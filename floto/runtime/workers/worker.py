@@ -305,7 +305,10 @@ class ActivityWorker:
         try:
             following = self._report_and_poll(current, outcome)
         except UnknownResource as fault:
-            log.warning("activity %s: its result came too late (%s)", current.id, fault)
+            message = (
+                "activity %s: its result came too late, or an earlier attempt to report it succeeded (%s)"
+            )
+            log.warning(message, current.id, fault)
         except ServiceGone:
             log.warning("activity %s: the service is gone; its result is lost", current.id)
         except ServiceError as error:
