@@ -6,6 +6,7 @@
 | ``AFTER_STOP`` | the same, to finish a claimed task after a stop | ``ServiceUnavailable`` | 5 s |
 | ``AT_START`` | the same, at first | ``ServiceUnavailable`` | stopped; 30 s, unless ``Throttled`` |
 | ``POLL`` | polls of deciders and workers | all but ``ServiceGone`` | stopped |
+| ``POLL_ALONE`` | those of ``floto.run`` | as ``POLL``, but not missing permissions | stopped |
 | ``REPORT`` | workers | all but ``ServiceGone``, "no such task", "malformed" | 1 h; 10 s if stopped |
 | ``READ`` | commands that change nothing | ``ServiceUnavailable``, not ``NotListening`` | 30 s |
 | ``WRITE`` | other commands, ``floto.connect`` | ``NotCarriedOut``, not ``NotListening`` | 30 s |
@@ -17,7 +18,7 @@ The adapters classify errors; ``floto.adapters.aws_errors`` has the table for AW
 permissions that are withdrawn after a successful call transient, so that every loop survives them. At the
 first call they are a mistake of configuration: ``floto.run`` and commands end with the error. Polls and
 reports retry even then, because ending would leave a task list without a poller, or lose a result that may
-have taken a day to compute.
+have taken a day to compute. The task list of ``floto.run`` has no other poller, which it would wait for.
 
 The wait before the n-th retry is random, up to 2^n times the first. For an unavailable service it is at most
 4 s, and at most as long as the service has been unavailable, so that a service that recovers is used soon.
@@ -40,12 +41,14 @@ from floto.call_deadline import deadline_in
 from floto.core.errors import (
     NotCarriedOut,
     NotListening,
+    NotPermitted,
     PayloadsUnavailable,
     ServiceError,
     ServiceFault,
     ServiceGone,
     ServiceUnavailable,
     Throttled,
+    Unauthenticated,
     UnknownResource,
 )
 from floto.core.visible import shorten_middle
@@ -129,6 +132,7 @@ LOOP = Policy(ServiceUnavailable)
 AFTER_STOP = Policy(ServiceUnavailable, seconds=5)
 AT_START = Policy(ServiceUnavailable, seconds=30, unlimited=Throttled)
 POLL = Policy(ServiceError, excluded=(ServiceGone,))
+POLL_ALONE = evolve(POLL, excluded=(ServiceGone, NotPermitted, Unauthenticated))
 REPORT = Policy(ServiceError, excluded=(UnknownResource, ServiceGone), seconds=3600, malformed=False)
 READ = Policy(ServiceUnavailable, excluded=(NotListening,), seconds=30)
 WRITE = Policy(NotCarriedOut, excluded=(NotListening,), seconds=30)
@@ -185,9 +189,21 @@ def poll(stop: StopFlag, call: Callable[P, T | None], *args: P.args, **kwargs: P
 
     Raises ``ServiceGone`` at once, and a permanent ``ServiceError`` after five attempts.
     """
+    return _poll_with(POLL, stop, partial(call, *args, **kwargs))
+
+
+def poll_alone(stop: StopFlag, call: Callable[P, T | None], *args: P.args, **kwargs: P.kwargs) -> T | None:
+    """Retry a poll of a task list that has no other poller: as ``poll``, but not without permission.
+
+    Raises ``NotPermitted`` and ``Unauthenticated`` at once, too.
+    """
+    return _poll_with(POLL_ALONE, stop, partial(call, *args, **kwargs))
+
+
+def _poll_with(policy: Policy, stop: StopFlag, call: partial[T | None]) -> T | None:
     began = time.monotonic()
     try:
-        task = _call_with(POLL, stop, partial(call, *args, **kwargs))
+        task = _call_with(policy, stop, call)
     except ServiceError:
         if stop.is_set():
             return None

@@ -33,7 +33,8 @@ from floto.core.swf.shapes import WorkflowType
 from floto.runtime import retrying as resilient
 from floto.runtime.retrying import persist, persist_at_start, poll, report, retry_read, retry_write
 from floto.runtime.shutdown import StopFlag
-from tests.integration.commands import Shell
+from floto.runtime.supervisor import Supervisor
+from tests.integration.commands import PATIENCE, Shell
 from tests.integration.scripted import LOGIN, SLOW_DOWN, STARTED, Answer, connected, refusing, scripted
 
 
@@ -228,6 +229,22 @@ def test_temporarily_denied_permission_is_transient_in_all_loops(loop: Any) -> N
         service.start_workflow_execution(REQUEST)
         assert loop(service.start_workflow_execution, REQUEST) == "r"
         assert len(seen) == 4
+
+
+@pytest.mark.parametrize("kind", [floto.Decider, floto.ActivityWorker])
+@pytest.mark.parametrize("sole", [True, False])
+def test_poll_without_permission_ends_the_only_poller_of_a_task_list(kind: Any, *, sole: bool) -> None:
+    with connected(DENIED) as (service, seen):
+        loops = Supervisor()
+        loops.start(loop := kind(service=service, task_list="list", sole=sole))
+        assert loops.join(0.5 if not sole else PATIENCE) is sole
+        loop.stop()
+        assert loops.join(PATIENCE)
+        if sole:
+            with pytest.raises(NotPermitted):
+                loops.check()
+            assert len(seen) == 1
+        loops.check()
 
 
 def test_permission_denied_at_the_first_call_is_permanent() -> None:

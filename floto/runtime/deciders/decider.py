@@ -53,7 +53,7 @@ from floto.runtime.deciders.responding import respond
 from floto.runtime.deciders.spec_choice import DeciderSpecs, NoSpec, OtherSpec, read_spec
 from floto.runtime.deciders.takeovers import Takeovers
 from floto.runtime.presence import announced
-from floto.runtime.retrying import poll, retry_store
+from floto.runtime.retrying import poll, poll_alone, retry_store
 from floto.runtime.runs.needs import activity_types
 from floto.runtime.shutdown import StopFlag, stop_on_signals
 from floto.runtime.start_lines import describe_service, describe_types
@@ -108,7 +108,8 @@ class Decider:
         poll_seconds: Seconds that one poll waits, for services that let the caller choose.
         take_over: True to decide runs that record another spec by this decider's spec from now on, and to
             record that in the run.
-        sole: True if no other decider polls this task list: a run without a spec then fails.
+        sole: True if no other decider polls this task list: a run without a spec then fails, and a poll
+            without permission ends ``run()``.
 
     Raises:
         SpecError: if the spec cannot be read.
@@ -228,10 +229,11 @@ class Decider:
 
     def _next_task(self) -> PolledDecisionTask | None:
         how = self._task_list, self._identity, self._poll_seconds
+        polled = poll_alone if self._sole else poll
         try:
             if self._embedded is not None:
-                return poll(self._stop, self._embedded.poll_and_decide, *how, self._at_once)
-            return poll(self._stop, self._service.poll_for_decision_task, *how)
+                return polled(self._stop, self._embedded.poll_and_decide, *how, self._at_once)
+            return polled(self._stop, self._service.poll_for_decision_task, *how)
         except (HistoryError, WireError) as error:
             # A run that cannot be parsed must not stop the others: its decision task times out.
             message = "task list %s: a decision task cannot be parsed and is left to time out"

@@ -21,7 +21,7 @@ from floto.core.swf.shapes import WorkflowExecution
 from floto.core.swf.wire import WireError
 from floto.runtime.connect import checked_identity, closing, service_for
 from floto.runtime.presence import announced
-from floto.runtime.retrying import is_malformed, poll, report
+from floto.runtime.retrying import is_malformed, poll, poll_alone, report
 from floto.runtime.shutdown import StopFlag, stop_on_signals
 from floto.runtime.start_lines import describe_service, describe_types
 from floto.runtime.workers import activities
@@ -64,7 +64,8 @@ class ActivityWorker:
         codec: Writes the tasks that generators return.
         payloads: A store for results that are too long for SWF, and for inputs that deciders stored.
         poll_seconds: Seconds that one poll waits, for services that let the caller choose.
-        sole: True if no other worker polls this task list: a task without a function then fails.
+        sole: True if no other worker polls this task list: a task without a function then fails, and a poll
+            without permission ends ``run()``.
 
     Raises:
         ValueError: if ``concurrency`` is less than 1, or ``identity`` longer than 256 characters.
@@ -174,8 +175,9 @@ class ActivityWorker:
                 self._start(task)
 
     def _next_task(self) -> PolledActivityTask | None:
+        polled = poll_alone if self._sole else poll
         try:
-            return poll(
+            return polled(
                 self._stop,
                 self._service.poll_for_activity_task,
                 self._task_list,
