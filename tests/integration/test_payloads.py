@@ -299,11 +299,16 @@ def test_file_is_no_payload_store(tmp_path: Path) -> None:
 
 
 def test_payloads_object_cannot_be_passed_to_a_separate_process(tmp_path: Path) -> None:
-    decider = floto.Decider(
-        spec(), service=f"sqlite:///{tmp_path / 'x.db'}", payloads=DirectoryStore(tmp_path)
-    )
+    cannot_separate(spec(), tmp_path, payloads=DirectoryStore(tmp_path))
+
+
+def cannot_separate(own: floto.DeciderSpec, directory: Path, **options: Any) -> None:
+    decider = floto.Decider(own, service=f"sqlite:///{directory / 'x.db'}", **options)
     with pytest.raises(CannotSeparate, match="payloads given as an object"):
         decider.run(separate_process=True)
+    # In this process it could run; this closes its service.
+    decider.stop()
+    decider.run()
 
 
 def test_store_of_a_codec_is_used_like_one_passed_as_argument(service: Any, tmp_path: Path) -> None:
@@ -312,9 +317,7 @@ def test_store_of_a_codec_is_used_like_one_passed_as_argument(service: Any, tmp_
     codec = floto.CODEC.with_payloads(DirectoryStore(tmp_path))
     known = known_with_many(4, 20_000)
     assert floto.run(flow, service=service, activities=known, codec=codec, timeout=60) == {"sum": 80_000}
-    decider = floto.Decider(flow, service=f"sqlite:///{tmp_path / 'x.db'}", codec=codec)
-    with pytest.raises(CannotSeparate, match="payloads given as an object"):
-        decider.run(separate_process=True)
+    cannot_separate(flow, tmp_path, codec=codec)
 
 
 def test_relative_paths_are_resolved_once_at_creation(

@@ -358,6 +358,7 @@ def test_another_user_cannot_own_the_lease_of_a_crashed_worker() -> None:
 #: Opens a database as a user whom modes bind, and prints what can be done with it.
 READER = """
 import os, sys
+import urllib.parse  # pathlib imports it late, when this user may not read the standard library
 from floto.adapters.sqlite import SqliteService
 from floto.core.errors import ServiceError
 from floto.core.swf.shapes import WorkflowExecution

@@ -276,7 +276,7 @@ def test_interrupt_releases_the_lock(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt), store.transaction():
         raise AssertionError
     assert not db.in_transaction
-    db.close()
+    database.close()
 
 
 def test_interrupted_call_leaves_a_consistent_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

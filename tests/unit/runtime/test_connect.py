@@ -38,7 +38,8 @@ def test_service_defaults_to_the_environment(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setenv("FLOTO_SERVICE", f"sqlite:///{tmp_path}/two.db")
     with contextlib.closing(service_for(None, None)) as service:
         service.prepare([], [])
-    assert client().list_domains(registrationStatus="REGISTERED")["domainInfos"]
+    with contextlib.closing(client()) as swf:
+        assert swf.list_domains(registrationStatus="REGISTERED")["domainInfos"]
     monkeypatch.setenv("FLOTO_SERVICE", "nonsense")
     with pytest.raises(UnknownService, match="'nonsense'"):
         client()

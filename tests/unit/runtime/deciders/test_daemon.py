@@ -189,7 +189,10 @@ def test_a_service_from_a_url_is_closed_with_the_daemon_and_has_a_domain(tmp_pat
     with pytest.raises(ServiceError, match="closed"):
         daemon._service.latest_execution("w")  # noqa: SLF001
     assert daemon._domain == "shop"  # noqa: SLF001
-    assert Daemon(service="memory:")._domain == "floto"  # noqa: SLF001
+    other = Daemon(service="memory:")
+    assert other._domain == "floto"  # noqa: SLF001
+    with running(other):
+        pass
 
 
 def test_types_of_the_daemon_are_registered(tmp_path: Path) -> None:
