@@ -8,6 +8,7 @@ from typing import Any
 
 from floto.core.errors import SpecError
 from floto.core.frozen import thawed
+from floto.core.spec.rules.bounded_search import search
 from floto.core.spec.rules.expressions import compiled, nodes_of
 from floto.core.swf.identifiers import shown
 from floto.core.visible import shortened
@@ -51,7 +52,7 @@ def holds(expression: str, context: Mapping[str, Any]) -> bool:
     """
     data = thawed(context)
     try:
-        found = compiled(expression).search(data)
+        found = search(compiled(expression).parsed, data)
     except _ERRORS as error:
         raise SpecError((_problem_on_data(expression, data, error),)) from error
     return not (found is None or found is False or found in ("", [], {}))
