@@ -66,7 +66,7 @@ _LONGEST_MESSAGE = 200
 _PERMANENT_ERROR_ATTEMPTS = 5
 #: Seconds for which a report is retried after a stop.
 _LAST_REPORT_SECONDS = 10.0
-#: Seconds for the response to the last attempt after a stop.
+#: Seconds for the response to the last attempt after a stop, and of a command.
 _LAST_ATTEMPT_SECONDS = 1.0
 #: Minimum seconds from the start of an empty poll to the next one.
 _IDLE_SECONDS = 0.1
@@ -165,7 +165,8 @@ def retry_read(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
 
     Raises ``NotListening`` at once, and ``ServiceUnavailable`` after 30 seconds.
     """
-    return _call_with(READ, StopFlag(), partial(call, *args, **kwargs))
+    with deadline_in(READ.seconds + _LAST_ATTEMPT_SECONDS):
+        return _call_with(READ, StopFlag(), partial(call, *args, **kwargs))
 
 
 def retry_write(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:

@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from attrs import evolve
 from botocore.exceptions import EndpointConnectionError
 
 from floto.adapters import pending_calls, swf_calls, swf_client
@@ -24,7 +25,7 @@ from floto.core.swf.service import PolledActivityTask, PolledDecisionTask, Servi
 from floto.core.swf.shapes import ActivityType, WorkflowExecution
 from floto.runtime import retrying
 from floto.runtime.connect import client, connect, connect_loop
-from floto.runtime.retrying import persist, report
+from floto.runtime.retrying import persist, report, retry_read
 from floto.runtime.shutdown import StopFlag
 from floto.runtime.workers.activities import Activities, RunningActivity
 from floto.runtime.workers.heartbeats import Heartbeats
@@ -83,6 +84,19 @@ def test_report_without_a_response_ends_in_time_after_a_stop(
         assert time.monotonic() - began < 3
         service.close()
     assert len(seen) == hangs_at
+
+
+def test_command_that_reads_gives_up_in_time_on_a_response_that_does_not_come(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(retrying, "READ", evolve(retrying.READ, seconds=0.5))
+    with scripted(refusing("InternalFailure", status=500), HANGING) as (url, _):
+        service = connect_loop(url, "shop")
+        began = time.monotonic()
+        with pytest.raises(ServiceUnavailable):
+            retry_read(service.latest_execution, "w")
+        assert time.monotonic() - began < 5
+        service.close()
 
 
 def test_result_whose_confirmation_was_lost_is_not_called_late_alone(
