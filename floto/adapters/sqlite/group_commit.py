@@ -158,9 +158,12 @@ class Writer:
     def put(self, call: Callable[[], None]) -> None:
         """Make a call in this thread; after ``close``, or without a thread, in the thread that calls this."""
         with self._lock:
-            if not self._is_closed and self._starts():
+            if not self._is_closed:
+                # Before the start, which lets the new thread run: the first call is a batch of its own.
                 self._calls.put(call)
-                return
+                if self._starts():
+                    return
+                self._calls.get()
         call()
 
     def close(self) -> None:
