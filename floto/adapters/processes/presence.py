@@ -74,10 +74,19 @@ class Presence:
         self._forget(now)
         if self._leases is None:
             return
-        text = json.dumps([as_json(each) for each in reversed(self._pollers.values())])
         # A missing update is no reason to fail a poll; a later one is written.
         with suppress(OSError):
-            self._leases.write(SUFFIX, text.encode())
+            self._leases.write(SUFFIX, f"[{','.join(self._texts())}]".encode())
+
+    def _texts(self) -> Iterator[str]:
+        """Yield the pollers as JSON, latest first, as many as are read again."""
+        size = 1
+        for each in reversed(self._pollers.values()):
+            text = json.dumps(as_json(each))
+            size += len(text) + 1
+            if size > _MOST_BYTES:
+                return
+            yield text
 
 
 def may_see(directory: Path) -> bool:
