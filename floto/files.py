@@ -83,17 +83,18 @@ def write_file(path: Path, data: bytes) -> None:
         file.write(data)
 
 
-def read_regular(path: Path, most: int) -> bytes:
+def read_regular(path: str | Path, most: int, within: int | None = None) -> bytes:
     """Return at most ``most`` bytes of a regular file.
 
     Args:
-        path: The file.
+        path: The file, or its name in the directory ``within``.
         most: Maximum number of bytes.
+        within: The descriptor of a directory.
 
     Raises:
         OSError: if the file cannot be read, or is a symbolic link or not a regular file.
     """
-    with os.fdopen(os.open(path, _READ), "rb") as file:
+    with os.fdopen(os.open(path, _READ, dir_fd=within), "rb") as file:
         _check_regular(str(path), os.fstat(file.fileno()).st_mode)
         return file.read(most)
 

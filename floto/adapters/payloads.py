@@ -89,12 +89,9 @@ class DirectoryStore:
         except OSError as error:
             raise StoreUnavailable(str(wanted), f"cannot be read from {self.path}: {error}") from error
 
-    def _file(self, kept: Reference) -> Path:
-        # Some file systems and tools are slow with a million files in one directory.
-        return self.path / kept.digest[:2] / kept.digest
-
     def _keep(self, kept: Reference, data: bytes) -> None:
         make_private(self.path)
+        # Some file systems and tools are slow with a million files in one directory.
         with open_directory(self.path) as store, shared_directory(kept.digest[:2], store) as shelf:
             if not self._holds(kept):
                 with whole_file_in(shelf, kept.digest, shared_mode(store)) as file:
@@ -113,8 +110,9 @@ class DirectoryStore:
             raise
 
     def _read(self, kept: Reference) -> bytes:
-        # One byte more than expected, to detect a file that grew without reading all of it.
-        return read_regular(self._file(kept), kept.size + 1)
+        with open_directory(self.path) as store, open_directory(kept.digest[:2], store) as shelf:
+            # One byte more than expected, to detect a file that grew without reading all of it.
+            return read_regular(kept.digest, kept.size + 1, shelf)
 
 
 def _s3() -> Any:

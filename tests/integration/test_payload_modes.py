@@ -94,6 +94,15 @@ def test_planted_link_to_a_directory_is_not_followed(tmp_path: Path) -> None:
     assert not list(victim.iterdir())
 
 
+def test_value_behind_a_planted_link_to_a_directory_is_not_read(tmp_path: Path) -> None:
+    store, elsewhere = DirectoryStore(tmp_path / "store"), DirectoryStore(tmp_path / "elsewhere")
+    kept = elsewhere.put("value")
+    store.path.mkdir()
+    file_of(store, "value").parent.symlink_to(file_of(elsewhere, "value").parent)
+    with pytest.raises(PayloadError, match="cannot be read from"):
+        store.get(kept)
+
+
 def test_planted_link_to_a_file_is_not_read(tmp_path: Path) -> None:
     store, elsewhere = DirectoryStore(tmp_path / "store"), DirectoryStore(tmp_path / "elsewhere")
     kept = elsewhere.put("value")
