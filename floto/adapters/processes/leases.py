@@ -26,12 +26,14 @@ from __future__ import annotations
 import fcntl
 import os
 import re
+import stat
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from uuid import uuid4
 
 from floto import forks
+from floto.core.errors import ServiceError
 
 _NAME = re.compile("[0-9a-f]{32}")
 #: Permissions to read and write: of the owner, and of the group and the others.
@@ -45,13 +47,18 @@ class Leases:
         directory: The directory of the leases, which is created if it is missing.
         mode: The permissions of the database. A user without permission to write to it must not be able to
             open a lease either: by locking the lease of a crashed process, it would keep it alive for ever.
+        owner: The user who alone may write to the database, and so may own the directory beside root and this
+            user; None if others may, too.
+
+    Raises:
+        ServiceError: if the directory is a symbolic link, or belongs to somebody else.
     """
 
-    def __init__(self, directory: Path, mode: int = 0) -> None:
+    def __init__(self, directory: Path, mode: int = 0, owner: int | None = None) -> None:
         self._directory = directory
         #: Permissions of the files in the directory.
         self.mode = _OWNER | sum(others for others in _OTHERS if mode & others == others)
-        _make(directory, self.mode | (self.mode & 0o444) >> 2)
+        _make(directory, self.mode | (self.mode & 0o444) >> 2, owner)
         self._held: int | None = None
         while self._held is None:
             self.name = uuid4().hex
@@ -191,9 +198,16 @@ def _remove(path: Path) -> None:
         each.unlink(missing_ok=True)
 
 
-def _make(directory: Path, mode: int) -> None:
+def _make(directory: Path, mode: int, owner: int | None) -> None:
     """Create a directory, or restrict the permissions of an existing one of our own to ``mode``."""
     directory.mkdir(parents=True, exist_ok=True, mode=mode)
-    found = directory.stat()
+    found = directory.lstat()
+    if stat.S_ISLNK(found.st_mode):
+        msg = f"{directory} is a symbolic link; remove it"
+        raise ServiceError(msg)
+    if owner is not None and found.st_uid not in {0, os.geteuid(), owner}:
+        # Who owns the directory may delete the lease of a running process, whose tasks would start again.
+        msg = f"{directory} belongs to another user (uid {found.st_uid}), who may not write to the database"
+        raise ServiceError(msg)
     if found.st_uid == os.geteuid() and found.st_mode & 0o777 & ~mode:
         directory.chmod(found.st_mode & 0o7000 | found.st_mode & mode)

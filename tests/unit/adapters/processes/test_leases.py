@@ -1,0 +1,36 @@
+"""Directories of leases that somebody else controls."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from floto.adapters.processes.leases import Leases
+from floto.adapters.sqlite import SqliteService
+from floto.core.errors import ServiceError
+
+
+def test_linked_directory_of_leases_is_refused_and_left_alone(tmp_path: Path) -> None:
+    victim = tmp_path / "victim"
+    victim.mkdir(0o755)
+    (tmp_path / "db.leases").symlink_to(victim)
+    with pytest.raises(ServiceError, match=r"db\.leases is a symbolic link; remove it"):
+        SqliteService(tmp_path / "db")
+    assert victim.stat().st_mode & 0o777 == 0o755
+    assert not list(victim.iterdir())
+
+
+def test_directory_of_leases_of_a_user_who_may_not_write_to_the_database_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "db.leases").mkdir(0o777)
+    stranger = os.geteuid() or 65_534
+    os.chown(tmp_path / "db.leases", stranger, -1)
+    # Seen from a third user; the database is of a fourth one.
+    monkeypatch.setattr("floto.adapters.processes.leases.os.geteuid", lambda: stranger + 1)
+    with pytest.raises(ServiceError, match=rf"belongs to another user \(uid {stranger}\), who may not write"):
+        Leases(tmp_path / "db.leases", 0o600, stranger + 2)
+    for owner in (stranger, None):
+        Leases(tmp_path / "db.leases", 0o600, owner).close()
