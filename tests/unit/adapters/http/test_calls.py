@@ -150,12 +150,14 @@ async def test_event_loop_is_woken_once_for_a_batch(monkeypatch: pytest.MonkeyPa
             woken.put(given)
             return original(*given)
 
+        def begun(number: int) -> asyncio.Task[Any]:
+            return asyncio.create_task(on.calls.execute(START, started(str(number)), REGION))
+
         with on.operations._host._using:  # noqa: SLF001 - as above
-            calls = [
-                asyncio.create_task(on.calls.execute(START, started(str(number)), REGION))
-                for number in range(9)
-            ]
+            calls = [begun(0)]
             # The first one is a batch of its own.
+            await until(lambda: commits._has_leader and not commits._queue)  # noqa: SLF001 - as above
+            calls += map(begun, range(1, 9))
             await until(lambda: len(commits._queue) == 8)  # noqa: SLF001 - as above
             monkeypatch.setattr(loop, "call_soon_threadsafe", counted)
         # The loop is not running meanwhile.
