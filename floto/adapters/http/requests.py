@@ -8,7 +8,6 @@ sends that name in the Host header, so unknown names are refused.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -18,9 +17,9 @@ from starlette.requests import ClientDisconnect, Request
 from floto.adapters.http.errors import MEDIA_TYPE, TOO_LARGE, late, unknown_operation, unreadable, wrong_host
 from floto.adapters.model import OPERATIONS
 from floto.core import strict_json
-from floto.core.errors import ServiceUnavailable
 from floto.core.hosts import is_loopback
 from floto.core.swf import pollers as live
+from floto.request_bodies import BodyBudget
 
 #: Maximum bytes of a request, as in SWF.
 BODY_LIMIT = 1024 * 1024
@@ -130,7 +129,7 @@ class Bodies:
     """
 
     def __init__(self, most: int = UNPROVEN_LIMIT) -> None:
-        self._left = most
+        self._budget = BodyBudget(most)
 
     async def read(self, request: Request) -> bytes:
         """Return the body of a request.
@@ -139,9 +138,9 @@ class Bodies:
             Refusal: if it takes more than 30 seconds to arrive, or is larger than SWF's limit.
             ServiceUnavailable: if all bodies being read exceed the limit together.
         """
-        body, size, is_whole = bytearray(), 0, False
+        size, is_whole = 0, False
         try:
-            async with asyncio.timeout(_BODY_SECONDS):
+            async with self._budget.reading(_BODY_SECONDS) as body:
                 while not is_whole and size <= _READ_LIMIT:
                     message = await request.receive()
                     if message["type"] == "http.disconnect":
@@ -149,24 +148,15 @@ class Bodies:
                     chunk, is_whole = message.get("body", b""), not message.get("more_body", False)
                     size += len(chunk)
                     if size <= BODY_LIMIT:
-                        self._take(len(chunk))
-                        body += chunk
+                        body.add(chunk)
         except TimeoutError:
             problem = f"the request was not complete after {_BODY_SECONDS:.0f} seconds"
             raise late(problem) from None
-        finally:
-            self._left += len(body)
         if size > BODY_LIMIT:
             # Undocumented: SWF's own error.
             problem = f"the request is larger than {BODY_LIMIT} bytes"
             raise unreadable(problem, TOO_LARGE)
-        return bytes(body)
-
-    def _take(self, size: int) -> None:
-        if size > self._left:
-            message = f"the requests being read have more than {UNPROVEN_LIMIT} bytes together"
-            raise ServiceUnavailable(message)
-        self._left -= size
+        return bytes(body.data)
 
 
 def parse(body: bytes) -> dict[str, Any]:

@@ -12,7 +12,6 @@ from floto.core.errors import FlotoError
 from floto.core.visible import visible
 from floto.pages.comparison import plan
 from floto.pages.web.actions import ACTIONS, Action, act_of
-from floto.pages.web.requests import form as form_of
 from floto.pages.web.responses import run_url, url_of
 from floto.pages.web.security import Refused
 from floto.pages.web.site import Site, cells_of, now_ms
@@ -50,7 +49,7 @@ class ActionPages:
 
     async def act(self, request: Request) -> Response:
         """Carry out an action, where that is allowed."""
-        given = await form_of(request)
+        given = await self._site.bodies.form(request)
         self._site.guard.check_action(given.get("csrf"))
         action = self._action(request)
         act = act_of(action, given.get("domain") or self._site.source.domain, given)

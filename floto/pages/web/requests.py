@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
@@ -17,12 +16,15 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from floto.core.errors import FlotoError, ServiceUnavailable, UnknownResource
 from floto.core.visible import visible
 from floto.pages.web.security import HEADERS, Guard, Refused
+from floto.request_bodies import BodyBudget
 from floto.trouble_log import TroubleLog
 
 log = logging.getLogger("floto")
 
 #: Maximum bytes of a form, and of a saved history.
 FORM_LIMIT, HISTORY_LIMIT = 256 * 1024, 32 * 1024 * 1024
+#: Maximum bytes of bodies that are being read, of all connections together.
+BODIES_LIMIT = 2 * HISTORY_LIMIT
 _FORM_FIELDS = 50
 #: Seconds in which a body must arrive.
 _BODY_SECONDS = 30.0
@@ -131,25 +133,45 @@ def _status(error: FlotoError) -> int:
     return 503 if isinstance(error, ServiceUnavailable) else 400
 
 
-async def body(request: Request, limit: int) -> bytes:
-    """Return the body of a request. Raises ``Refused`` if it is too large, or takes too long to arrive."""
-    found = bytearray()
-    try:
-        async with asyncio.timeout(_BODY_SECONDS):
-            async for chunk in request.stream():
-                found += chunk
-                if len(found) > limit:
-                    raise Refused(413, f"this is larger than {limit:,} bytes")
-    except TimeoutError:
-        raise Refused(408, f"the request was not complete after {_BODY_SECONDS:.0f} seconds") from None
-    return bytes(found)
+class PageBodies:
+    """A reader of the bodies of requests to the pages, whose memory is bounded together.
+
+    Args:
+        most: Maximum bytes of the bodies that are being read.
+    """
+
+    def __init__(self, most: int = BODIES_LIMIT) -> None:
+        self._budget = BodyBudget(most)
+
+    async def read(self, request: Request, limit: int) -> bytes:
+        """Return the body of a request.
+
+        Raises:
+            Refused: if it is larger than ``limit`` bytes, or takes more than 30 seconds to arrive.
+            ServiceUnavailable: if all bodies being read exceed their limit together.
+        """
+        declared = request.headers.get("content-length", "")
+        if declared.isdecimal() and int(declared) > limit:
+            raise _too_large(limit)
+        try:
+            async with self._budget.reading(_BODY_SECONDS) as body:
+                async for chunk in request.stream():
+                    if len(body.data) + len(chunk) > limit:
+                        raise _too_large(limit)
+                    body.add(chunk)
+        except TimeoutError:
+            raise Refused(408, f"the request was not complete after {_BODY_SECONDS:.0f} seconds") from None
+        return bytes(body.data)
+
+    async def form(self, request: Request) -> Mapping[str, str]:
+        """Return the fields of a form. Raises ``Refused`` if it is not one."""
+        try:
+            text = (await self.read(request, FORM_LIMIT)).decode()
+            pairs: list[Any] = parse_qsl(text, keep_blank_values=True, max_num_fields=_FORM_FIELDS)
+        except ValueError:
+            raise Refused(400, "the form cannot be read") from None
+        return dict(pairs)
 
 
-async def form(request: Request) -> Mapping[str, str]:
-    """Return the fields of a form. Raises ``Refused`` if it is not one."""
-    try:
-        text = (await body(request, FORM_LIMIT)).decode()
-        pairs: list[Any] = parse_qsl(text, keep_blank_values=True, max_num_fields=_FORM_FIELDS)
-    except ValueError:
-        raise Refused(400, "the form cannot be read") from None
-    return dict(pairs)
+def _too_large(limit: int) -> Refused:
+    return Refused(413, f"this is larger than {limit:,} bytes")

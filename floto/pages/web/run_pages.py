@@ -19,7 +19,7 @@ from floto.core.visible import visible, visible_lines
 from floto.pages.comparison import compared
 from floto.pages.documents import Document
 from floto.pages.runs import RunRow, polled
-from floto.pages.web.requests import HISTORY_LIMIT, body, form
+from floto.pages.web.requests import HISTORY_LIMIT
 from floto.pages.web.responses import Stream, document_response, problem_message, run_url
 from floto.pages.web.security import TOKEN_HEADER, Refused
 from floto.pages.web.site import Site, cells_of, now_ms
@@ -152,7 +152,7 @@ class RunPages:
         domain, run = await self._site.found(request)
         text = ""
         if request.method == "POST":
-            given = await form(request)
+            given = await self._site.bodies.form(request)
             self._site.guard.check_form(given.get("csrf"))
             text = given.get("spec", "").strip()
         context: dict[str, Any] = {"lines": (), "plan": None, "problem": "", "is_same": False}
@@ -177,7 +177,7 @@ class RunPages:
     async def open(self, request: Request) -> Response:
         """Send the document of a saved history, which is the body, and keep it for a while."""
         self._site.guard.check_form(request.headers.get(TOKEN_HEADER))
-        data = await body(request, HISTORY_LIMIT)
+        data = await self._site.bodies.read(request, HISTORY_LIMIT)
         name, found = await self._site.in_turn(self._site.documents.open, data)
         response = document_response(request, found)
         response.headers["location"] = f"/opened/{name}"

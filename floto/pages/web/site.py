@@ -21,6 +21,7 @@ from floto.pages.listing import rows
 from floto.pages.report import environment
 from floto.pages.runs import RunRow
 from floto.pages.source import Source
+from floto.pages.web.requests import PageBodies
 from floto.pages.web.responses import id_of, run_url
 from floto.pages.web.security import Guard, Refused
 from floto.pages.web.watch import Watch
@@ -48,6 +49,7 @@ class Site:
 
     def __init__(self, source: Source, guard: Guard) -> None:
         self.source, self.guard = source, guard
+        self.bodies = PageBodies()
         self._templates = environment()
         self._templates.filters.update(_FILTERS)
         self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="floto-page")

@@ -10,7 +10,7 @@ from threading import RLock
 from typing import Any
 
 from attrs import define, frozen
-from starlette.applications import Starlette
+from starlette.types import ASGIApp
 
 from floto.core.engine.stores.records import TaskQueue
 from floto.core.engine.tokens import TaskKind
@@ -164,7 +164,7 @@ class Connection:
 
 
 async def ask(  # noqa: PLR0913 - a request has that many parts
-    application: Starlette,
+    application: ASGIApp,
     headers: Mapping[str, str] | Iterable[tuple[str, str]],
     body: bytes = b"{}",
     *,
