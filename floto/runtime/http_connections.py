@@ -1,15 +1,50 @@
-"""Connections of ``floto server``, with a time limit for request heads and for bodies of refused requests."""
+"""Connections of ``floto server``: their number, and time limits for request heads and refused bodies.
+
+A connection that cannot be accepted stays in the backlog, so asyncio tries again, and logs a traceback for
+each attempt. For this reason the server closes connections while it still has file descriptors for them.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import logging
+import resource
+from collections.abc import Mapping
+from typing import Any
 
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from floto.trouble_log import TroubleLog
+
+log = logging.getLogger("floto")
+
+#: Connections that may wait until they are accepted; asyncio accepts as many before it counts them.
+BACKLOG = 128
+#: File descriptors that are not for connections: of a full backlog, of the database, of reading files.
+_RESERVED_FILES = BACKLOG + 64
 #: Seconds for the head of a request, and for the rest of a refused body; as long as a body may take. The
 #: limit does not apply to held polls or to connections that are idle after a request.
 HEAD_SECONDS = 30.0
+#: Maximum characters of an error in a log line.
+_QUOTED = 200
+
+_troubles = TroubleLog(log)
+
+
+def most_connections() -> int | None:
+    """Return the maximum number of connections with the current limit of open files; None if it has none."""
+    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return None if files == resource.RLIM_INFINITY else max(files - _RESERVED_FILES, files // 2)
+
+
+def log_loop_error(_loop: asyncio.AbstractEventLoop, context: Mapping[str, Any]) -> None:
+    """Log an error that no caller gets, as asyncio's handler does, but thin out repeated ones."""
+    error = context.get("exception")
+    what = f"{context['message']}: {error!r}"[:_QUOTED]
+    # The traceback of a refusal of the operating system would say nothing more.
+    unexpected = None if isinstance(error, OSError) else error
+    _troubles.failed(what, "event loop: %s", what, level=logging.ERROR, error=unexpected)
 
 
 class Connection(H11Protocol):
@@ -18,8 +53,15 @@ class Connection(H11Protocol):
     _head_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Start the timer for the first request."""
+        """Start the timer for the first request; close a connection above the maximum number."""
         super().connection_made(transport)
+        most = most_connections()
+        if most is not None and len(self.connections) > most:
+            message = "more than %d connections, which the limit of open files allows: new ones are closed"
+            _troubles.failed("connections", message, most)
+            transport.abort()
+            return
+        _troubles.over("connections")
         self._await_head()
 
     def data_received(self, data: bytes) -> None:

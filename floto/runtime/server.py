@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import resource
@@ -34,7 +35,7 @@ from floto.pages.report import NoPages
 from floto.pages.web.app import Pages
 from floto.pages.web.security import Guard
 from floto.runtime.connect import absolute_service, changes_of, client
-from floto.runtime.http_connections import Connection
+from floto.runtime.http_connections import BACKLOG, Connection, log_loop_error
 from floto.runtime.ui import ServiceSource
 
 log = logging.getLogger("floto")
@@ -46,7 +47,6 @@ _KEEP_ALIVE_SECONDS = 300
 _STOP_SECONDS = 5
 #: Seconds that a stopping server waits for the database to close.
 _CLOSE_SECONDS = 5
-_BACKLOG = 2048
 #: Calls of ``on_tick`` per second.
 _TICKS_PER_SECOND = 10
 _MOST_FILES = 65_536
@@ -217,7 +217,7 @@ def listening(
         if not anywhere and not ip_address(address[0]).is_loopback:
             problem = f"other machines can connect to this address; {remedy}"
             raise CannotListen(host, port, problem)
-        listener = socket.create_server(address, family=family, backlog=_BACKLOG)
+        listener = socket.create_server(address, family=family, backlog=BACKLOG)
         # Accepted connections inherit this; without it, response bodies wait 40 ms for the ACK of the head.
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     except OSError as error:
@@ -275,10 +275,11 @@ def _allow_many_connections() -> None:
 
 
 class _Server(uvicorn.Server):
-    """Uvicorn, changed in three ways.
+    """Uvicorn, changed in four ways.
 
     It calls ``stop``, which ends held polls and streams, before it waits for running requests; it exits
-    normally after a signal; and it stops when ``check_file`` raises ``DatabaseGone``, which ``gone`` holds.
+    normally after a signal; it stops when ``check_file`` raises ``DatabaseGone``, which ``gone`` holds; and
+    errors of the event loop that repeat are logged at growing intervals.
     """
 
     def __init__(
@@ -300,7 +301,7 @@ class _Server(uvicorn.Server):
                 access_log=False,
                 proxy_headers=False,
                 server_header=False,
-                backlog=_BACKLOG,
+                backlog=BACKLOG,
                 timeout_keep_alive=_KEEP_ALIVE_SECONDS,
                 timeout_graceful_shutdown=_STOP_SECONDS,
             )
@@ -310,6 +311,7 @@ class _Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start, then call ``ready``."""
+        asyncio.get_running_loop().set_exception_handler(log_loop_error)
         await super().startup(sockets)
         self._ready()
 

@@ -57,7 +57,6 @@ OTHER: dict[str, set[int]] = {
     "runtime/deciders/deciding_at_once.py": {256, 1_000},  # plans that are remembered; events of a run
     "runtime/deciders/decider_process_main.py": {1_024},  # bytes of a read
     "runtime/runs/redriving.py": {1_000},  # histories of children
-    "runtime/server.py": {2_048},  # connections in a backlog
     "testing/random_specs.py": {1_024},  # kept strategies
     "testing/checking/check.py": {1_000},  # schedules that are explored
     "testing/invariants/retries.py": {1_000, 1_024},  # attempts; cached objects
