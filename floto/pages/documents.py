@@ -39,7 +39,7 @@ class Document:
 
 
 class Documents:
-    """The documents of one service; any thread may ask for them, and one at a time computes one.
+    """The documents of one service; any thread may ask for them, and one at a time computes one of a run.
 
     Args:
         source: The service.
@@ -48,6 +48,8 @@ class Documents:
     def __init__(self, source: Source) -> None:
         self._source = source
         self._lock = Lock()
+        #: Another lock, because that of the runs is owned for seconds while a document is computed.
+        self._opened_lock = Lock()
         self._found: OrderedDict[tuple[str, str], Document] = OrderedDict()
         self._events: OrderedDict[tuple[str, str], tuple[Event, ...]] = OrderedDict()
         self._opened: OrderedDict[str, Document] = OrderedDict()
@@ -83,7 +85,7 @@ class Documents:
         spec = saved.spec or self._spec(saved.history)
         found = _document(saved.history, spec, saved.domain)
         name = hashlib.sha256(found.data).hexdigest()[:32]
-        with self._lock:
+        with self._opened_lock:
             self._opened[name] = found
             while len(self._opened) > MOST_OPENED:
                 self._opened.popitem(last=False)
@@ -91,7 +93,7 @@ class Documents:
 
     def opened(self, name: str) -> Document | None:
         """Return the document of a file that was opened; None if it is not kept any more."""
-        with self._lock:
+        with self._opened_lock:
             return self._opened.get(name)
 
     def _read(self, domain: str, run: WorkflowExecution) -> tuple[Event, ...]:

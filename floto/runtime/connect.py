@@ -173,11 +173,11 @@ def back_up(source: Path, target: Path, *, replace: bool) -> int:
     return copy(str(source), target, replace=replace)
 
 
-def saved_history(*paths: str | PathLike) -> Saved:
+def saved_history(*paths: str | PathLike, most_events: int | None = None) -> Saved:
     """Load a saved history with the domain and spec that were saved with it. Raises ``HistoryError``."""
-    from floto.adapters.history_files import load_saved  # noqa: PLC0415 - as the adapters below
+    from floto.adapters.history_files import EVENTS_LIMIT, load_saved  # noqa: PLC0415 - as the adapters below
 
-    return load_saved(*paths)
+    return load_saved(*paths, most_events=EVENTS_LIMIT if most_events is None else most_events)
 
 
 def payload_store(source: str) -> Store:

@@ -22,7 +22,7 @@ from floto.core.swf import wire
 from floto.core.swf.events import Event
 from floto.core.swf.floto_defaults import DEFAULT_DOMAIN
 from floto.core.swf.history import History
-from floto.core.swf.limits import PAGE_LIMIT
+from floto.core.swf.limits import EVENT_LIMIT, PAGE_LIMIT
 from floto.core.swf.pollers import Live
 from floto.core.swf.service import ExecutionInfo
 from floto.core.swf.shapes import WorkflowExecution
@@ -47,6 +47,8 @@ _MOST_TYPES = 200
 _MOST_HELP = 5
 #: Events that are read at first of a run whose earlier events are known.
 _FEW = 20
+#: Maximum events of a saved history that is opened: the events of the last decisions may exceed SWF's limit.
+_MOST_OPENED_EVENTS = EVENT_LIMIT + EVENT_LIMIT // 10
 
 
 @frozen
@@ -208,7 +210,7 @@ class ServiceSource:
             path = Path(directory) / ("history.json.gz" if data[:2] == b"\x1f\x8b" else "history.json")
             path.write_bytes(data)
             try:
-                return saved_history(path)
+                return saved_history(path, most_events=_MOST_OPENED_EVENTS)
             except HistoryError as error:
                 # The name is that of a file that the reader of the message has never seen.
                 raise HistoryError(error.event_id, error.problem.replace(str(path), "the file")) from None

@@ -42,14 +42,20 @@ def load(*paths: str | PathLike) -> History:
     return load_saved(*paths).history
 
 
-def load_saved(*paths: str | PathLike, codec: Codec = CODEC) -> Saved:
+def load_saved(*paths: str | PathLike, codec: Codec = CODEC, most_events: int = EVENTS_LIMIT) -> Saved:
     """Return the history in a file, or in files that each hold some of its pages, and what else they say.
 
-    Raises ``HistoryError`` naming file and place.
+    Args:
+        paths: The files.
+        codec: The codec of the spec.
+        most_events: Maximum number of events.
+
+    Raises:
+        HistoryError: naming file and place.
     """
     if not paths:
         raise HistoryError(None, "name a file that holds a history")
-    gathered = _Gathered(codec)
+    gathered = _Gathered(codec, most_events)
     with collector_paused():
         for path in map(Path, paths):
             try:
@@ -94,6 +100,7 @@ class _Gathered:
     """The events and other values read so far."""
 
     codec: Codec
+    most_events: int
     events: dict[int, Event] = field(factory=dict)
     places: dict[int, str] = field(factory=dict)
     beside: dict[str, Any] = field(factory=dict)
@@ -145,7 +152,7 @@ class _Gathered:
                 raise HistoryError(event.id, f"is there twice: {where}, and they differ")
             return
         self.unknown += found.size if isinstance(event.data, OtherEvent) else 0
-        if len(self.events) >= EVENTS_LIMIT or self.unknown > UNKNOWN_LIMIT:
+        if len(self.events) >= self.most_events or self.unknown > UNKNOWN_LIMIT:
             raise HistoryError(None, f"{found.place}: no history of SWF is so long")
         self.events[event.id], self.places[event.id] = event, found.place
 

@@ -65,7 +65,6 @@ class RunPages:
         """Show a run."""
         asked = self._site.asked(request)
         domain, run = await self._site.found(request)
-        execution = WorkflowExecution(run.workflow_id, run.run_id)
         url = partial(run_url, run.workflow_id, run.run_id, domain)
         if domain != asked:
             return RedirectResponse(url(), 303)
@@ -75,9 +74,16 @@ class RunPages:
             "changes_url": url("changes") if run.closed is None else None,
             "actions_url": url("actions"),
             "compare_url": url("compare"),
-            "help": await self._site.in_turn(self._help, domain, execution) if run.closed is None else (),
+            "help": await self._help_of(request, domain, run),
         }
         return self._run_page("live_run.html", domain, context)
+
+    async def _help_of(self, request: Request, domain: str, run: RunRow) -> Help:
+        if run.closed is not None:
+            return ()
+        execution = WorkflowExecution(run.workflow_id, run.run_id)
+        found: Help = await self._site.in_turn(request, self._help, domain, execution)
+        return found
 
     def _help(self, domain: str, run: WorkflowExecution) -> Help:
         history, _ = self._site.documents.history(domain, run)
@@ -95,14 +101,13 @@ class RunPages:
     async def document(self, request: Request) -> Response:
         """Send the document of a run."""
         domain, run = self._site.named(request)
-        return document_response(
-            request, await self._site.in_turn(self._site.documents.document, domain, run)
-        )
+        found = await self._site.in_turn(request, self._site.documents.document, domain, run)
+        return document_response(request, found)
 
     async def changes(self, request: Request) -> Response:
         """Send the number of the last event of an open run, and what helps it, whenever they change."""
         domain, run = self._site.named(request)
-        last, is_closed = await self._site.in_turn(self._site.documents.last_event_id, domain, run)
+        last, is_closed = await self._site.in_turn(request, self._site.documents.last_event_id, domain, run)
         # A run may close between the reading of its document and the first connection, so only a page
         # that was told of the last event gets the status after which a browser does not connect again.
         if is_closed and request.headers.get("last-event-id") == str(last):
@@ -133,7 +138,7 @@ class RunPages:
         version = await self._site.in_thread(source.version)
         # Pollers come and go without a change of the service.
         if version is None or version != last.version or time() - last.at >= source.pace.idle:
-            last.news = await self._site.in_turn(self._news, domain, run, last.news)
+            last.news = await self._site.document_calls.execute(partial(self._news, domain, run, last.news))
             last.version, last.at = version, time()
 
     def _news(self, domain: str, run: WorkflowExecution, known: _News) -> _News:
@@ -157,7 +162,7 @@ class RunPages:
             text = given.get("spec", "").strip()
         context: dict[str, Any] = {"lines": (), "plan": None, "problem": "", "is_same": False}
         if text:
-            context.update(await self._site.in_turn(self._compared, domain, run, text))
+            context.update(await self._site.in_turn(request, self._compared, domain, run, text))
         context["run"] = cells_of(run, domain, now_ms())
         return self._site.page("compare.html", {**self._site.shared(domain), **context, "spec": text})
 
@@ -178,7 +183,7 @@ class RunPages:
         """Send the document of a saved history, which is the body, and keep it for a while."""
         self._site.guard.check_form(request.headers.get(TOKEN_HEADER))
         data = await self._site.bodies.read(request, HISTORY_LIMIT)
-        name, found = await self._site.in_turn(self._site.documents.open, data)
+        name, found = await self._site.opened(request, data)
         response = document_response(request, found)
         response.headers["location"] = f"/opened/{name}"
         return response

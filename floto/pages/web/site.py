@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
-from concurrent.futures import Executor, ThreadPoolExecutor
+from collections.abc import Callable, Coroutine, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from time import time
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlencode
 
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import HTMLResponse, Response
 
 from floto.core.swf.identifiers import shown
 from floto.core.swf.shapes import WorkflowExecution
 from floto.core.visible import visible
-from floto.pages.documents import Documents
+from floto.pages.documents import Document, Documents
 from floto.pages.listing import rows
 from floto.pages.report import environment
 from floto.pages.runs import RunRow
@@ -25,9 +25,14 @@ from floto.pages.web.requests import PageBodies
 from floto.pages.web.responses import id_of, run_url
 from floto.pages.web.security import Guard, Refused
 from floto.pages.web.watch import Watch
+from floto.pages.web.work_queue import WorkQueue
+
+T = TypeVar("T")
 
 #: Threads that call the service and make pages.
 _THREADS = 4
+#: Maximum calls that wait for the thread of documents, and files that wait for theirs; these are in memory.
+_MOST_DOCUMENTS, _MOST_FILES = 128, 4
 #: Filters of the templates: texts without control characters, and times as they are without a script.
 _FILTERS: Mapping[str, Callable[[Any], str]] = {
     "visible": visible,
@@ -54,15 +59,18 @@ class Site:
         self._templates.filters.update(_FILTERS)
         self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="floto-page")
         #: A long document must not keep the threads from the list.
-        self._documents_pool = ThreadPoolExecutor(1, thread_name_prefix="floto-document")
+        self.document_calls = WorkQueue("floto-document", _MOST_DOCUMENTS)
+        #: A large file must not keep the thread from the documents of runs.
+        self._file_calls = WorkQueue("floto-file", _MOST_FILES)
         self.watch = Watch(source, self.in_thread)
         self.documents = Documents(source)
 
     def stop(self) -> None:
         """End every stream, and start no more calls of the service."""
         self.watch.stop()
-        for pool in (self._pool, self._documents_pool):
-            pool.shutdown(wait=False, cancel_futures=True)
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        for queue in (self.document_calls, self._file_calls):
+            queue.stop()
 
     def asked(self, request: Request) -> str:
         """Return the domain that a request names, else the usual one."""
@@ -104,15 +112,35 @@ class Site:
 
     async def in_thread(self, call: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
         """Call a function in a thread."""
-        return await self._called(self._pool, partial(call, *arguments, **named))
+        called = partial(call, *arguments, **named)
+        return await asyncio.get_running_loop().run_in_executor(self._pool, called)
 
-    async def in_turn(self, call: Callable[..., Any], *arguments: Any) -> Any:
-        """Call a function that makes a document, or waits for one, in the thread for these."""
-        return await self._called(self._documents_pool, partial(call, *arguments))
+    async def in_turn(self, request: Request, call: Callable[..., Any], *arguments: Any) -> Any:
+        """Call a function that makes a document, or waits for one, unless the client leaves before."""
+        return await _while_connected(request, self.document_calls.execute(partial(call, *arguments)))
 
-    @staticmethod
-    async def _called(pool: Executor, call: Callable[[], Any]) -> Any:
-        return await asyncio.get_running_loop().run_in_executor(pool, call)
+    async def opened(self, request: Request, data: bytes) -> tuple[str, Document]:
+        """Return the name and the document of a saved history, unless the client leaves before."""
+        work = self._file_calls.execute(partial(self.documents.open, data))
+        return await _while_connected(request, work)
+
+
+async def _while_connected(request: Request, work: Coroutine[Any, Any, T]) -> T:
+    """Return the result of the work; cancel it, and raise ``ClientDisconnect``, if the client leaves."""
+    working, gone = asyncio.create_task(work), asyncio.create_task(_disconnected(request))
+    try:
+        await asyncio.wait({working, gone}, return_when=asyncio.FIRST_COMPLETED)
+        if not working.done():
+            raise ClientDisconnect
+        return working.result()
+    finally:
+        working.cancel()
+        gone.cancel()
+
+
+async def _disconnected(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
 
 
 def cells_of(run: RunRow, domain: str, now: int) -> dict[str, Any]:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from threading import Event
 from typing import Any, TypeVar, cast
 
 import pytest
 from starlette.types import ASGIApp
 
+from floto.core.errors import HistoryError, UnknownResource
+from floto.core.swf.shapes import WorkflowExecution
 from floto.pages.web.app import Pages
 from floto.pages.web.requests import FORM_LIMIT, HISTORY_LIMIT
 from floto.pages.web.security import TOKEN_HEADER, Guard
-from tests.unit.adapters.http.asgi import Connection, Reply, ask, until
+from tests.unit.adapters.http.asgi import PATIENCE, Connection, Reply, ask, until
 
 T = TypeVar("T")
 HOST = "127.0.0.1:1"
@@ -40,12 +43,12 @@ class NeverRead(Connection):
         pytest.fail("the body is read")
 
 
-def within(play: Callable[[ASGIApp, Mapping[str, str]], Awaitable[T]]) -> T:
-    """Play with the pages of a service that is not called, and the headers of their own requests."""
+def within(play: Callable[[ASGIApp, Mapping[str, str]], Awaitable[T]], source: object = None) -> T:
+    """Play with the pages of a service, and the headers of their own requests."""
 
     async def played() -> T:
         guard = Guard()
-        pages = Pages(cast("Any", object()), guard)
+        pages = Pages(cast("Any", source), guard)
         try:
             headers = {"Host": HOST, "Origin": f"http://{HOST}", TOKEN_HEADER: guard.csrf}
             return await play(pages.application, headers)
@@ -78,3 +81,55 @@ def test_body_with_too_long_a_content_length_is_refused_before_it_is_read(path: 
         return await ask(app, declared, path=path, connection=NeverRead(b""))
 
     assert within(play).status == 413
+
+
+class Reading:
+    """A service that reads saved histories for as long as a test lets it, and has no runs."""
+
+    domain, name = "floto", "test"
+
+    def __init__(self) -> None:
+        self.read: list[bytes] = []
+        self.may_end = Event()
+
+    def saved(self, data: bytes) -> None:
+        self.read.append(data)
+        assert self.may_end.wait(PATIENCE)
+        raise HistoryError(None, "of a test")
+
+    def history(self, _domain: str, run: WorkflowExecution, _after: int = 0) -> None:
+        raise UnknownResource(code="UnknownResourceFault", message=run.workflow_id)
+
+
+def test_files_of_clients_that_have_gone_are_not_read_and_do_not_delay_runs() -> None:
+    source = Reading()
+
+    async def play(app: ASGIApp, headers: Mapping[str, str]) -> list[int]:
+        senders = [Connection(b"%d" % number) for number in range(4)]
+        asked = []
+        for sender in senders:
+            asked.append(asyncio.create_task(ask(app, headers, path="/open", connection=sender)))
+            await until(lambda: bool(source.read))
+        for sender in senders:
+            sender.gone.set()
+        await asyncio.wait(asked, timeout=1)
+        document = ask(app, headers, method="GET", path="/runs/x/y/document")
+        status = (await asyncio.wait_for(document, 1)).status
+        source.may_end.set()
+        last = await ask(app, headers, b"last", path="/open")
+        return [status, last.status]
+
+    assert within(play, source) == [404, 400]
+    assert source.read == [b"0", b"last"]
+
+
+def test_files_are_refused_while_too_many_wait() -> None:
+    source = Reading()
+
+    async def play(app: ASGIApp, headers: Mapping[str, str]) -> list[int]:
+        asked = [asyncio.create_task(ask(app, headers, path="/open")) for _ in range(8)]
+        await asyncio.wait(asked, timeout=0.5)
+        source.may_end.set()
+        return sorted(reply.status for reply in await asyncio.gather(*asked))
+
+    assert within(play, source) == [400] * 5 + [503] * 3
