@@ -27,7 +27,7 @@ BODY_LIMIT = 1024 * 1024
 #: while it sends does not read the response.
 _READ_LIMIT = 16 * BODY_LIMIT
 _BODY_SECONDS = 30.0
-#: Maximum bytes of bodies that are being read, of all connections together: none is verified yet.
+#: Maximum bytes of bodies over 16 KiB that are being read, of all connections together: none is verified yet.
 UNPROVEN_LIMIT = 32 * BODY_LIMIT
 #: Headers that determine what a request is, where it ends, or who sent it. They must not be repeated: if a
 #: proxy or the verifier of the signature reads the first and the server the last, they see two requests.
@@ -136,7 +136,7 @@ class Bodies:
 
         Raises:
             Refusal: if it takes more than 30 seconds to arrive, or is larger than SWF's limit.
-            ServiceUnavailable: if all bodies being read exceed the limit together.
+            ServiceUnavailable: if all bodies being read exceed the limit together, and it is the slowest.
         """
         size, is_whole = 0, False
         try:

@@ -148,7 +148,7 @@ class PageBodies:
 
         Raises:
             Refused: if it is larger than ``limit`` bytes, or takes more than 30 seconds to arrive.
-            ServiceUnavailable: if all bodies being read exceed their limit together.
+            ServiceUnavailable: if all bodies being read exceed their limit together, and it is the slowest.
         """
         declared = request.headers.get("content-length", "")
         if declared.isdecimal() and int(declared) > limit:

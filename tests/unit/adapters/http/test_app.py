@@ -324,29 +324,52 @@ def test_head_with_an_invalid_signature_is_refused_before_the_body_is_read(
     assert error(answered) == (400, f"com.amazon.coral.service#{code}")
 
 
-def test_unauthenticated_bodies_have_a_total_limit() -> None:
-    """Each sends most of a body and waits; one more is put off until one of them is gone."""
+UNPROVEN = {"X-Amz-Date": "20260102T030405Z", **HEADERS, "Authorization": CLAIM}
+
+
+async def stalled(app: Starlette) -> tuple[list[Unfinished], list[asyncio.Task[Reply]]]:
+    """As many bodies as may be read at once; each client has sent most of one, and waits."""
     most = BODY_LIMIT - 1
-    headers = {"X-Amz-Date": "20260102T030405Z", **HEADERS, "Authorization": CLAIM}
+    senders = [Unfinished(most) for _ in range(UNPROVEN_LIMIT // most)]
+    waiting = [asyncio.create_task(ask(app, UNPROVEN, connection=sender)) for sender in senders]
+    await until(lambda: all(sender.has_sent for sender in senders))
+    await asyncio.sleep(0.1)
+    return senders, waiting
 
-    async def play(app: Starlette) -> tuple[Reply, Reply]:
-        senders = [Unfinished(most) for _ in range(UNPROVEN_LIMIT // most)]
-        waiting = [asyncio.create_task(ask(app, headers, connection=sender)) for sender in senders]
-        await until(lambda: all(sender.has_sent for sender in senders))
-        refused = await ask(app, headers, b"x" * BODY_LIMIT)
-        senders[0].gone.set()
-        await waiting[0]
-        later = await ask(app, headers, b"x" * BODY_LIMIT)
-        for sender in senders:
-            sender.gone.set()
-        await asyncio.gather(*waiting)
-        return refused, later
 
-    refused, later = within(FakeOperations(), play, keys=KEYS, clock=lambda: NOW)
+async def replies(senders: list[Unfinished], waiting: list[asyncio.Task[Reply]]) -> list[Reply]:
+    """The responses to the clients that have got one; the others leave."""
+    await asyncio.sleep(0.1)
+    found = [task.result() for task in waiting if task.done()]
+    for sender in senders:
+        sender.gone.set()
+    await asyncio.gather(*waiting)
+    return found
 
-    assert error(refused) == (503, "com.amazon.coral.service#ServiceUnavailableException")
-    # Now it is read and its signature found wrong.
-    assert error(later) == (400, "com.amazon.coral.service#InvalidSignatureException")
+
+def test_unauthenticated_bodies_have_a_total_limit_that_ends_the_slowest() -> None:
+    async def play(app: Starlette) -> tuple[Reply, list[Reply]]:
+        senders, waiting = await stalled(app)
+        newest = await ask(app, UNPROVEN, b"x" * BODY_LIMIT)
+        return newest, await replies(senders, waiting)
+
+    newest, ended = within(FakeOperations(), play, keys=KEYS, clock=lambda: NOW)
+
+    # It is read, and its signature found wrong.
+    assert error(newest) == (400, "com.amazon.coral.service#InvalidSignatureException")
+    assert [error(each) for each in ended] == [(503, "com.amazon.coral.service#ServiceUnavailableException")]
+
+
+def test_small_bodies_do_not_count_for_the_total_limit() -> None:
+    async def play(app: Starlette) -> tuple[list[Reply], list[Reply]]:
+        senders, waiting = await stalled(app)
+        small = [await ask(app, UNPROVEN, b"x" * 16 * 1024) for _ in range(10)]
+        return small, await replies(senders, waiting)
+
+    small, ended = within(FakeOperations(), play, keys=KEYS, clock=lambda: NOW)
+
+    assert {error(each) for each in small} == {(400, "com.amazon.coral.service#InvalidSignatureException")}
+    assert ended == []
 
 
 def test_health_queries_the_service() -> None:
