@@ -413,6 +413,8 @@ def test_remote_host_requires_keys(tmp_path: Path) -> None:
     db = str(tmp_path / "swf.db")
     assert "--access-key" in refused("--host", ANYWHERE, "--port", "0", "--db", db)
     assert "must be given together" in refused("--access-key", "key", "--db", db)
+    for access, secret in (("", ""), ("key", ""), (" ", "secret")):
+        assert "must not be empty" in refused("--access-key", access, "--secret-key", secret, "--db", db)
     assert not Path(db).exists()
     with serving(Path(db), "--host", ANYWHERE, FLOTO_ACCESS_KEY=ACCESS, FLOTO_SECRET_KEY=SECRET) as server:
         assert ask(server).code == "MissingAuthenticationTokenException"

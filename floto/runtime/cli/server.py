@@ -82,10 +82,15 @@ def server_command(  # noqa: PLR0913 - click passes each option as an argument
 
 
 def _keys(access: str | None, secret: str | None) -> tuple[str, str] | None:
-    if bool(access) != bool(secret):
+    if access is None and secret is None:
+        return None
+    if access is None or secret is None:
         msg = "--access-key and --secret-key must be given together"
         raise click.UsageError(msg)
-    return (access, secret) if access and secret else None
+    if not access.strip() or not secret.strip():
+        msg = "--access-key and --secret-key must not be empty"
+        raise click.UsageError(msg)
+    return access, secret
 
 
 def _functions(source: str) -> Mapping[str, Callable[[Any], Any]]:
