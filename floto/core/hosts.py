@@ -2,8 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from ipaddress import ip_address
 from urllib.parse import urlsplit
+
+#: A Host header: an IPv6 address in brackets, or a name or IPv4 address, and a port.
+_HOST_HEADER = re.compile(r"(?:\[([^\[\]]*)\]|([^:\[\]]*))(?::[0-9]*)?")
+
+
+def host_name(header: str) -> str:
+    """Return the name or address in a Host header, in lower case; the header itself if it is not valid."""
+    found = _HOST_HEADER.fullmatch(header)
+    return header.lower() if found is None else (found[1] or found[2] or "").lower()
 
 
 def is_loopback(host: str) -> bool:

@@ -84,8 +84,9 @@ PATHS = (
 
 
 @pytest.mark.parametrize("path", PATHS)
-def test_host_of_another_name_is_refused(reading: Ui, path: str) -> None:
-    status, _, text = ask(reading, "GET", path, host="rebound.example:80")
+@pytest.mark.parametrize("name", ["rebound.example:80", "[::1].rebound.example"])
+def test_host_of_another_name_is_refused(reading: Ui, path: str, name: str) -> None:
+    status, _, text = ask(reading, "GET", path, host=name)
     assert (status, "is not a name of this server" in text) == (403, True)
 
 

@@ -17,7 +17,7 @@ from starlette.requests import ClientDisconnect, Request
 from floto.adapters.http.errors import MEDIA_TYPE, TOO_LARGE, late, unknown_operation, unreadable, wrong_host
 from floto.adapters.model import OPERATIONS
 from floto.core import strict_json
-from floto.core.hosts import is_loopback
+from floto.core.hosts import host_name, is_loopback
 from floto.core.swf import pollers as live
 from floto.request_bodies import BodyBudget
 
@@ -66,19 +66,13 @@ class Hosts:
     def admit(self, headers: Mapping[str, str]) -> None:
         """Raise ``Refusal`` if the Host header does not name this server."""
         host = headers.get("host", "")
-        name = _without_port(host).lower()
+        name = host_name(host)
         if name not in self.names and not is_loopback(name):
             message = (
                 f"{host[:_QUOTED]!r} is not a name of this server; "
                 "start it with --allowed-host for every further name"
             )
             raise wrong_host(message)
-
-
-def _without_port(host: str) -> str:
-    if host.startswith("["):
-        return host[1:].partition("]")[0]
-    return host.partition(":")[0]
 
 
 def deciding(headers: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:

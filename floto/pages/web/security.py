@@ -24,7 +24,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 from attrs import define, field, frozen
 
 from floto.core.errors import FlotoError
-from floto.core.hosts import is_loopback
+from floto.core.hosts import host_name, is_loopback
 from floto.core.swf.identifiers import shown
 
 HEADERS: Mapping[str, str] = {
@@ -124,7 +124,7 @@ class Guard:
             raise Refused(403, "the form is not of this page, or the server was restarted: load it again")
 
     def _check_host(self, host: str) -> None:
-        name = _without_port(host).lower()
+        name = host_name(host)
         if name not in self.hosts and not is_loopback(name):
             raise Refused(403, f"{shown(host)} is not a name of this server; name it with --allowed-host")
 
@@ -178,7 +178,3 @@ def _same_origin(origin: str | None, host: str) -> bool:
     except ValueError:
         return False
     return parts.scheme in {"http", "https"} and bool(host) and parts.netloc.lower() == host.lower()
-
-
-def _without_port(host: str) -> str:
-    return host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]

@@ -254,7 +254,18 @@ def test_local_and_allowed_hosts_are_accepted(host: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "host", ["evil.example", "localhost.evil.example", "10.0.0.1:8044", "", "[", "[::2]", "é"]
+    "host",
+    [
+        "evil.example",
+        "localhost.evil.example",
+        "10.0.0.1:8044",
+        "",
+        "[",
+        "[::2]",
+        "é",
+        "[::1].evil.example",
+        "[::1]x:1",
+    ],
 )
 @pytest.mark.parametrize(("method", "path"), [("POST", "/"), ("GET", "/health")])
 def test_other_hosts_are_refused(host: str, method: str, path: str) -> None:
