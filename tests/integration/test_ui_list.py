@@ -178,7 +178,7 @@ def test_domains_are_chosen_from(made: Shop, page: Ui) -> None:
     with ui(made.url, cwd=Path(made.url.removeprefix("sqlite:///")).parent) as fresh:
         text = ask(fresh, "GET", "/?domain=another")[2]
         assert rows(text) == ["over-there"]
-        assert "<option selected>another</option>" in text
+        assert '<option value="another" selected>another</option>' in text
         status, headers, _ = ask(fresh, "GET", f"/runs/over-there/{quote(run_id)}")
         assert (status, headers["location"].endswith("?domain=another")) == (303, True)
     assert ask(page, "GET", "/?domain=unknown")[0] == 404
@@ -349,6 +349,20 @@ def test_service_that_cannot_be_reached_is_said_on_the_page(tmp_path: Path) -> N
     with ui(url, cwd=tmp_path) as page:
         status, _, text = ask(page, "GET", "/", accept=HTML)
         assert (status, "cannot connect" in text, "Traceback" in text) == (503, True, False)
+
+
+def test_name_of_a_domain_is_shown_with_direction_characters_as_escapes(tmp_path: Path) -> None:
+    hidden, shown = "shop\u202e", r"shop\u202e"
+    swf = LocalSwf(tmp_path / "floto.db")
+    swf.register_domain(name=hidden, workflowExecutionRetentionPeriodInDays="1")
+    with ui("sqlite:///floto.db", "--domain", hidden, cwd=tmp_path) as page:
+        assert f", domain {shown}<" in ask(page, "GET", "/")[2]
+    swf.register_domain(name="other", workflowExecutionRetentionPeriodInDays="1")
+    swf.close()
+    with ui("sqlite:///floto.db", "--domain", hidden, cwd=tmp_path) as page:
+        text = ask(page, "GET", "/")[2]
+        assert f'<option value="{hidden}" selected>{shown}</option>' in text
+        assert hidden not in text.replace(f'value="{hidden}"', "")
 
 
 def test_file_without_a_domain_has_pages_all_the_same(tmp_path: Path) -> None:
