@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from floto.pages.web.security import Refused
 
@@ -39,8 +39,14 @@ class WorkQueue:
         await self._turn()
         work = asyncio.get_running_loop().run_in_executor(self._pool, call)
         # The thread is busy until the call returns, also if no request waits for the result any more.
-        work.add_done_callback(lambda _: self._thread.release())
+        work.add_done_callback(self._returned)
         return await asyncio.shield(work)
+
+    def _returned(self, work: asyncio.Future[Any]) -> None:
+        self._thread.release()
+        if not work.cancelled():
+            # Otherwise asyncio logs the error of a call whose request has been cancelled.
+            work.exception()
 
     async def _turn(self) -> None:
         if self._waiting >= self._most:

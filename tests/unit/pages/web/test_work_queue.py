@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import Awaitable, Callable
 from threading import Event
 from typing import Any
@@ -107,3 +108,20 @@ def test_waiting_call_is_refused_when_the_server_stops() -> None:
             await second
 
     within(play)
+
+
+def test_error_of_a_call_that_was_cancelled_is_not_logged(caplog: pytest.LogCaptureFixture) -> None:
+    async def play(queue: WorkQueue, calls: Calls) -> None:
+        def fail() -> None:
+            calls.of(1)()
+            raise ValueError
+
+        failing = asyncio.create_task(queue.execute(fail))
+        await until(lambda: bool(calls.begun))
+        failing.cancel()
+        calls.may_end.set()
+        assert await queue.execute(calls.of(2)) == 2
+
+    within(play)
+    gc.collect()
+    assert not caplog.records
