@@ -65,6 +65,9 @@ class PendingCalls:
                 self.is_held = is_poll and _PAGE not in _text(body)
                 if is_poll:
                     calls.add(self)
+                if self.sock is not None:
+                    # urllib3 gives it to the socket; it is still that of connecting.
+                    self.timeout = seconds_left(RESPONSE_SECONDS)
                 try:
                     return super().request(method, url, body, headers, **more)
                 except BaseException:

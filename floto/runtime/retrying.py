@@ -66,8 +66,8 @@ _LONGEST_MESSAGE = 200
 _PERMANENT_ERROR_ATTEMPTS = 5
 #: Seconds for which a report is retried after a stop.
 _LAST_REPORT_SECONDS = 10.0
-#: Seconds for the response to the last attempt after a stop, and of a command.
-_LAST_ATTEMPT_SECONDS = 1.0
+#: Seconds for the last attempt of a command, and after a stop, perhaps over a new connection.
+_LAST_READ_SECONDS, _LAST_ATTEMPT_SECONDS = 1.0, 3.0
 #: Minimum seconds from the start of an empty poll to the next one.
 _IDLE_SECONDS = 0.1
 #: SWF's histories and listings are eventually consistent: seconds to read again, and between two reads.
@@ -165,7 +165,7 @@ def retry_read(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
 
     Raises ``NotListening`` at once, and ``ServiceUnavailable`` after 30 seconds.
     """
-    with deadline_in(READ.seconds + _LAST_ATTEMPT_SECONDS):
+    with deadline_in(READ.seconds + _LAST_READ_SECONDS):
         return _call_with(READ, StopFlag(), partial(call, *args, **kwargs))
 
 
@@ -238,7 +238,7 @@ def retry_payload(
 def _last_call_with(policy: Policy, stop: StopFlag, call: partial[T], seconds: float | None = None) -> T:
     """Retry a call by a policy; after a stop, for ``seconds`` from the stop or from the first attempt.
 
-    An attempt that begins after the stop fails a second after they are over.
+    One attempt begins after the stop in any case; it fails some seconds after they are over.
     """
     left = _LAST_REPORT_SECONDS if seconds is None else seconds
     if not stop.is_set():
@@ -246,9 +246,10 @@ def _last_call_with(policy: Policy, stop: StopFlag, call: partial[T], seconds: f
         try:
             return _call_with(policy, stop, call)
         except ServiceError as error:
-            left -= min(stop.age, time.monotonic() - began)
-            if not stop.is_set() or not policy.repeats(error) or left <= 0:
+            if not stop.is_set() or not policy.repeats(error):
                 raise
+            # An attempt that hung may have used all of it; its result must not be lost for that.
+            left = max(left - min(stop.age, time.monotonic() - began), 0)
     # The last attempt begins when no time is left.
     with deadline_in(left + _LAST_ATTEMPT_SECONDS):
         return _call_with(evolve(policy, seconds=left), StopFlag(), call)

@@ -220,22 +220,26 @@ def test_connection_to_an_address_that_ignores_packets_fails_within_seconds(
 
 
 def test_long_request_may_take_longer_than_a_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also over a connection that was used before."""
     monkeypatch.setattr(swf_client, "_CONNECT_SECONDS", 0.2)
     with socket.create_server(("127.0.0.1", 0)) as slow:
         service = connect_loop(f"http://127.0.0.1:{slow.getsockname()[1]}", "shop")
-        heads: list[bytes] = []
 
         def answer() -> None:
             connection, _ = slow.accept()
             with connection, connection.makefile("rb") as received:
-                time.sleep(0.5)
-                while (line := received.readline()) != b"\r\n":
-                    heads.append(line)
-                received.read(next(int(line.split()[1]) for line in heads if b"Content-Length" in line))
-                connection.sendall(b"HTTP/1.1 200 OK\r\nx-amzn-requestid: 1\r\nContent-Length: 0\r\n\r\n")
+                for _ in range(2):
+                    time.sleep(0.5)
+                    heads: list[bytes] = []
+                    while (line := received.readline()) != b"\r\n":
+                        heads.append(line)
+                    received.read(next(int(line.split()[1]) for line in heads if b"Content-Length" in line))
+                    connection.sendall(b"HTTP/1.1 200 OK\r\nx-amzn-requestid: 1\r\nContent-Length: 0\r\n\r\n")
 
         threading.Thread(target=answer, daemon=True).start()
-        service.respond_decision_task_completed("token", [RecordMarker(marker_name="m", details="x" * 10**7)])
+        for _ in range(2):
+            marker = RecordMarker(marker_name="m", details="x" * 10**7)
+            service.respond_decision_task_completed("token", [marker])
         service.close()
 
 
