@@ -14,12 +14,11 @@ from floto.core.errors import (
     NotPermitted,
     ServiceError,
     ServiceUnavailable,
-    Throttled,
     Unauthenticated,
 )
 from floto.core.swf.limits import PAGE_LIMIT
 
-#: Seconds for a later page of a claimed task, and for retries of another throttled page: no flag stops them.
+#: Seconds for a later page of a claimed task, and for retries of another page: no flag stops them.
 _TASK_SECONDS, _LIST_SECONDS = 20.0, 5.0
 
 
@@ -68,8 +67,11 @@ class SwfCalls:
         return reply
 
     def pages(self, call: Callable[..., Any], **arguments: Any) -> Iterator[dict[str, Any]]:
-        """Yield the pages of a response, which callers retry as a whole unless a page is throttled."""
-        return self._pages(call, _retrying(Throttled, _LIST_SECONDS), arguments)
+        """Yield the pages of a response, which callers retry as a whole.
+
+        Each page is retried for some seconds: a long history that begins anew for every error never ends.
+        """
+        return self._pages(call, _retrying(ServiceUnavailable, _LIST_SECONDS), arguments)
 
     def task_pages(self, call: Callable[..., Any], **arguments: Any) -> Iterator[dict[str, Any]]:
         """Yield the pages of the response to a poll.

@@ -73,6 +73,7 @@ def test_report_without_a_response_ends_in_time_after_a_stop(
     hangs_at: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(retrying, "_LAST_REPORT_SECONDS", 0.5)
+    monkeypatch.setattr(retrying, "_LAST_ATTEMPT_SECONDS", 1.0)
     answers = [*[refusing("InternalFailure", status=500)] * (hangs_at - 1), HANGING]
     stop = StopFlag()
     stop.set()
@@ -191,14 +192,27 @@ def test_close_ends_the_request_for_a_later_page_of_a_task() -> None:
         assert not poll.is_alive()
 
 
-def test_later_page_of_a_history_is_left_to_the_caller_to_request_again() -> None:
+def test_later_page_of_a_history_is_requested_again() -> None:
+    """A long history that began anew after each error would never end."""
+    first, last = saying({"events": [], "nextPageToken": "second"}), saying({"events": []})
+    with scripted(first, refusing("InternalFailure", status=500), last) as (url, seen):
+        service = connect_loop(url, "shop")
+        assert len(service.history(WorkflowExecution("w", "r"))) == 0
+        service.close()
+    assert len(seen) == 3
+
+
+def test_later_page_of_a_history_is_requested_for_a_limited_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(swf_calls, "_LIST_SECONDS", 0.3)
     first = saying({"events": [], "nextPageToken": "second"})
     with scripted(first, refusing("InternalFailure", status=500)) as (url, seen):
         service = connect_loop(url, "shop")
+        began = time.monotonic()
         with pytest.raises(ServiceUnavailable):
             service.history(WorkflowExecution("w", "r"))
+        assert time.monotonic() - began < 3
         service.close()
-    assert len(seen) == 2
+    assert len(seen) >= 2
 
 
 def test_connection_to_an_address_that_ignores_packets_fails_within_seconds(

@@ -130,8 +130,9 @@ class Codec:
         try:
             plain = converter.unstructure(value)
             return json.dumps(plain, sort_keys=True, indent=4, ensure_ascii=False, default=described)
-        except (RecursionError, TypeError, ValueError) as error:
-            raise SpecError((f"the spec cannot be described: {error}",)) from None
+        except Exception as error:
+            # Of a class of a user's, any.
+            raise SpecError((f"the spec cannot be described: {error!r}",)) from error
 
     def loads(self, text: str | bytes) -> Any:
         """Return the object that JSON text represents. Raises ``SpecError`` with every problem."""

@@ -2,22 +2,26 @@
 
 An expression of a few hundred characters can make a value that has 2^40 parts, since its lists share what
 they hold: ``[@,@] | [@,@] | ...``. To compare it or to write it as text would not end, and nothing could
-interrupt it. So each value that a node of an expression gives is counted, with all its parts.
+interrupt it. So the work of an expression is counted: its steps, and the parts of the values that it makes,
+compares and passes to functions.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from math import inf
 from typing import Any
 
-#: Maximum parts of all values that an expression makes: at least, for each part of its data, and at most.
-_LEAST, _TIMES, _MOST = 500_000, 50, 10_000_000
+#: Maximum work of an expression: at least, and for each part of its data.
+_LEAST, _TIMES = 5_000_000, 20
 #: Characters of a text, and bits of a number, that count as one part more.
 _CHARACTERS, _BITS = 16, 64
-#: The types of values that may have several parts; a number has only few.
-_LARGE = frozenset({str, list, dict})
+#: The nodes whose values may have more parts than what they are made of, and those that copy long lists.
+_MULTIPLIES = frozenset({"multi_select_list", "multi_select_dict"})
+_COPIES = frozenset(
+    {"flatten", "slice", "projection", "filter_projection", "value_projection", "function_expression"}
+)
 _TOO_LARGE = "it makes values that are too large"
 
 
@@ -25,10 +29,9 @@ def search(parsed: Mapping[str, Any], data: Any) -> Any:
     """Return what a parsed expression gives on JSON values.
 
     Raises:
-        ValueError: if the values that it makes are too large; also for other errors of JMESPath.
+        ValueError: if that takes too much work; also for other errors of JMESPath.
     """
-    most = min(_LEAST + _TIMES * parts(data, inf), _MOST)
-    return _interpreter()(most).visit(parsed, data)
+    return _interpreter()(max(_LEAST, _TIMES * parts(data, inf))).visit(parsed, data)
 
 
 def parts(value: Any, most: float) -> int:
@@ -55,9 +58,20 @@ def parts(value: Any, most: float) -> int:
     return found
 
 
-def _joined(glue: Any = "", texts: Any = ()) -> int:
-    """Return the parts of the glue in the text that ``join`` makes: no other function multiplies."""
-    return len(glue) * len(texts) // _CHARACTERS if isinstance(glue, str) and isinstance(texts, list) else 0
+def _length(value: Any) -> int:
+    """Return the number of parts that a function reads of an argument, or of its result."""
+    if isinstance(value, str):
+        return len(value) // _CHARACTERS
+    return len(value) if isinstance(value, list | dict) else 0
+
+
+def _work_of(function: str, given: Sequence[Any], most: float) -> int:
+    """Return the work of a function that is more than to read its arguments once."""
+    if function == "join" and len(given) > 1 and isinstance(given[0], str):
+        return len(given[0]) * _length(given[1]) // _CHARACTERS
+    if function == "contains" and len(given) > 1 and isinstance(given[0], list):
+        return len(given[0]) * parts(given[1], most)
+    return 0
 
 
 @cache
@@ -65,24 +79,34 @@ def _interpreter() -> Any:
     from jmespath.visitor import TreeInterpreter  # noqa: PLC0415 - it loads random, which few specs need
 
     class Bounded(TreeInterpreter):  # type: ignore[misc]
-        """JMESPath's interpreter, which counts the parts of each value."""
+        """JMESPath's interpreter, which counts its work."""
 
         def __init__(self, most: int) -> None:
             super().__init__()
             self._left = most
 
-        def visit(self, node: Mapping[str, Any], value: Any) -> Any:
-            found = super().visit(node, value)
-            # For each element of a list: most values are numbers or short.
-            self._left -= parts(found, self._left) if type(found) in _LARGE else 1
+        def _count(self, work: int) -> None:
+            self._left -= work
             if self._left < 0:
                 raise ValueError(_TOO_LARGE)
+
+        def visit(self, node: Mapping[str, Any], value: Any) -> Any:
+            found, kind = super().visit(node, value), node["type"]
+            if kind in _MULTIPLIES:
+                self._count(parts(found, self._left))
+            else:
+                self._count(1 + _length(found) if kind in _COPIES else 1)
             return found
 
+        def visit_comparator(self, node: Mapping[str, Any], value: Any) -> Any:
+            sides = [self.visit(child, value) for child in node["children"]]
+            self._count(min(parts(side, self._left) for side in sides))
+            compared = [{"type": "literal", "children": [], "value": side} for side in sides]
+            return super().visit_comparator({**node, "children": compared}, value)
+
         def visit_function_expression(self, node: Mapping[str, Any], value: Any) -> Any:
-            given = [self.visit(child, value) for child in node["children"]]
-            if node["value"] == "join" and _joined(*given[:2]) > self._left:
-                raise ValueError(_TOO_LARGE)
-            return self._functions.call_function(node["value"], given)
+            name, given = node["value"], [self.visit(child, value) for child in node["children"]]
+            self._count(sum(map(_length, given)) + _work_of(name, given, self._left))
+            return self._functions.call_function(name, given)
 
     return Bounded

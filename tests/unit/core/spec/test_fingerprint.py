@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from datetime import timedelta
+from functools import cached_property, partial
 from typing import Any
 
 import pytest
@@ -36,6 +37,27 @@ class Own:
         return 0 if retry.number <= 1 else None
 
 
+@frozen
+class Lazy(Own):
+    """A strategy that remembers what it computes."""
+
+    known: dict[int, int] = field(factory=dict, init=False, eq=False)
+    table: list[int] = field(init=False, eq=False)
+
+    @cached_property
+    def double(self) -> int:
+        return 2 * int(self.most)
+
+
+class Cached(Plain):
+    """The same, in a class that is no attrs class."""
+
+    @cached_property
+    def double(self) -> int:
+        self._known = True
+        return 2 * int(self.most)
+
+
 def with_strategy(strategy: Any, name: str = "a") -> DeciderSpec:
     return spec(task(name, retry_strategy=strategy))
 
@@ -49,6 +71,10 @@ VALUES: list[Any] = [
     timedelta(seconds=2),
     frozenset("abc"),
     frozenset("ab"),
+    frozenset({frozenset("abc"), frozenset("de")}),
+    frozenset({frozenset("abc"), frozenset("df")}),
+    partial(max, frozenset("abc")),
+    partial(max, frozenset("abd")),
     max,
     min,
     FixedDelay(1, 1),
@@ -78,6 +104,26 @@ def test_digest_of_own_classes_is_the_same_in_every_process() -> None:
     digests = [own_digest(with_strategy(kind(value))) for kind in (Own, Plain) for value in VALUES]
     done = subprocess.run([sys.executable, "-c", PRINT], capture_output=True, text=True, check=True)
     assert done.stdout == f"{digests}\n"
+
+
+@pytest.mark.parametrize("kind", [Lazy, Cached])
+def test_what_a_strategy_remembers_is_not_in_the_digest(kind: Any) -> None:
+    strategy = kind(3)
+    before = own_digest(with_strategy(strategy))
+    if isinstance(strategy, Lazy):
+        strategy.known[1] = 1
+    assert strategy.double == 6
+    assert own_digest(with_strategy(strategy)) == before is not None
+
+
+def test_strategy_that_cannot_be_described_has_no_digest() -> None:
+    class Broken(Own):
+        def __getattribute__(self, name: str) -> Any:
+            if name == "most":
+                raise KeyError(name)
+            return super().__getattribute__(name)
+
+    assert own_digest(with_strategy(frozen(Broken)())) is None
 
 
 def test_digest_is_the_fingerprint_if_the_codec_writes_the_spec() -> None:
