@@ -257,7 +257,11 @@ def test_long_request_may_take_longer_than_a_connection(monkeypatch: pytest.Monk
         service.close()
 
 
-def test_heartbeat_without_a_response_is_followed_by_another_before_the_heartbeat_timeout() -> None:
+def cancel_request_arrives(*answers: Answer, within: float) -> tuple[bool, list[str]]:
+    """Return True if a heartbeat tells of a cancel request within the seconds, and the requests until then.
+
+    The activity has a heartbeat time-out of 3 s.
+    """
     task = PolledActivityTask(
         token="token",  # noqa: S106 - not a password
         execution=WorkflowExecution("w", "r"),
@@ -265,18 +269,32 @@ def test_heartbeat_without_a_response_is_followed_by_another_before_the_heartbea
         activity_type=ActivityType("work", "1"),
         started_event_id=6,
     )
-    heartbeats, timeout = Heartbeats(120), 3
-    with scripted(HANGING, saying({"cancelRequested": True})) as (url, seen), heartbeats.sending():
+    heartbeats = Heartbeats(120)
+    with scripted(*answers) as (url, seen), heartbeats.sending():
         service = connect_loop(url, "shop")
         activity = RunningActivity(task, service.record_activity_task_heartbeat)
         with heartbeats.watching(activity):
-            end = time.monotonic() + timeout
-            heartbeats.set_timeouts(activity, Timeouts(heartbeat=timeout))
+            end = time.monotonic() + within
+            heartbeats.set_timeouts(activity, Timeouts(heartbeat=3))
             while not activity.cancel_requested and time.monotonic() < end:
                 time.sleep(0.01)
         service.close()
-    assert activity.cancel_requested
+    return activity.cancel_requested, seen
+
+
+def test_heartbeat_without_a_response_is_followed_by_another_before_the_heartbeat_timeout() -> None:
+    is_requested, seen = cancel_request_arrives(HANGING, saying({"cancelRequested": True}), within=3)
+    assert is_requested
     assert seen == ["RecordActivityTaskHeartbeat"] * 2
+
+
+def test_heartbeats_of_a_service_that_responds_late_tell_of_a_cancel_request() -> None:
+    slow = evolve(saying({"cancelRequested": True}), seconds=1.3)
+    is_requested, seen = cancel_request_arrives(slow, within=8)
+    assert is_requested
+    # The third may be sent before this thread sees the request.
+    assert seen[:2] == ["RecordActivityTaskHeartbeat"] * 2
+    assert len(seen) <= 3
 
 
 @pytest.mark.parametrize("call", [Service.latest_execution, Service.poll_for_decision_task])

@@ -212,6 +212,10 @@ class RunningActivity:
         self.timeouts = Timeouts()
         #: Seconds for the response to a heartbeat, after which it has failed.
         self.response_seconds = math.inf
+        #: The most seconds for the response, where earlier heartbeats failed for want of one.
+        self.longest_response_seconds = math.inf
+        #: Seconds for the response to the next heartbeat, after one that failed so; None for the usual ones.
+        self._extended_seconds: float | None = None
         #: 1 for the first attempt at the task; None until its input is read.
         self.attempt: int | None = None
         #: What an earlier attempt last sent with a heartbeat, also in the run that this one redrives; None if
@@ -252,9 +256,15 @@ class RunningActivity:
         return self.cancel_requested
 
     def beat(self) -> bool:
-        """Send a heartbeat with the latest details; return False if it failed and may be retried."""
+        """Send a heartbeat with the latest details; return False if it failed and may be retried.
+
+        After a heartbeat whose response did not come in time, the next one has twice the time: else every
+        response of a service that is slow would be abandoned.
+        """
+        seconds = self.response_seconds if self._extended_seconds is None else self._extended_seconds
+        began = time.monotonic()
         try:
-            with deadline_in(self.response_seconds):
+            with deadline_in(seconds):
                 is_cancel_requested = self._record(self.task.token, self._details)
         except UnknownResource:
             self.lost_to_service = not self.reporting
@@ -270,6 +280,8 @@ class RunningActivity:
                 )
                 self._details = None
                 return self.beat()
+            if time.monotonic() - began >= seconds:
+                self._extended_seconds = max(min(2 * seconds, self.longest_response_seconds), seconds)
             self._permanent_errors = self._permanent_errors + 1 if is_permanent(error) else 0
             if self._permanent_errors >= _MAX_PERMANENT_ERRORS:
                 self.lose(str(error))
@@ -278,7 +290,7 @@ class RunningActivity:
                 "heartbeats", "activity %s: heartbeat failed (%s)", self.id, error
             )
             return False
-        self._permanent_errors = 0
+        self._permanent_errors, self._extended_seconds = 0, None
         trouble_log_of(self._record).over("heartbeats")
         if is_cancel_requested:
             self.cancel_requested = True

@@ -3,7 +3,8 @@
 One thread schedules the heartbeats; other threads send them. A heartbeat that hangs in the network must not
 delay those of other activities, so each is sent by a thread of its own; idle senders are reused. Nor must it
 delay the next one of its own activity until their heartbeat time-out is over, so the sender waits for a
-response for a third of this time-out, and then sends the next one over another connection.
+response for a third of this time-out, and then sends the next one over another connection. A service may also
+be slow, so the next one has more time for its response.
 """
 
 from __future__ import annotations
@@ -31,6 +32,8 @@ _RETRY_SECONDS = 5.0
 _BEATS_PER_TIMEOUT = 3
 #: Least seconds for the response to a heartbeat: setting up a connection takes time.
 _LEAST_RESPONSE_SECONDS = 1.0
+#: The longest time for the response to a heartbeat, as a part of the heartbeat time-out.
+_LONGEST_RESPONSE = 0.8
 #: Seconds of the shortest heartbeat time-out that SWF permits.
 _LEAST_SECONDS = 1.0
 #: Seconds after the start-to-close time-out until the worker gives an attempt up; the service is first.
@@ -89,7 +92,7 @@ class Heartbeats:
         """Send heartbeats for an activity during the block."""
         interval = self._interval or math.inf
         # As long as a retry may wait: the interval of ``floto.run`` is short for every activity.
-        activity.response_seconds = max(interval, _RETRY_SECONDS)
+        activity.response_seconds = activity.longest_response_seconds = max(interval, _RETRY_SECONDS)
         self._put(activity, _Plan(interval, time.monotonic() + interval))
         try:
             yield
@@ -106,6 +109,7 @@ class Heartbeats:
         if timeouts.heartbeat is not None:
             beat = timeouts.heartbeat / _BEATS_PER_TIMEOUT
             activity.response_seconds = max(beat, _LEAST_RESPONSE_SECONDS)
+            activity.longest_response_seconds = _LONGEST_RESPONSE * timeouts.heartbeat
             if not self._interval:
                 self._warn_of_silence(activity, timeouts.heartbeat)
             else:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+import time
 from functools import partial
 from typing import Any
 
 import pytest
 
 import floto
+from floto.call_deadline import seconds_left
 from floto.core.errors import ServiceError, ServiceUnavailable, UnknownResource
 from floto.core.state.failures import split_details
 from floto.core.swf import service as ports
@@ -198,6 +200,40 @@ def test_failed_heartbeat_does_not_affect_the_activity() -> None:
     assert activity.beat() is False
     assert activity.heartbeat() is False
     assert activity.gone is False
+
+
+def test_time_for_the_response_doubles_until_a_heartbeat_succeeds() -> None:
+    allowed: list[float] = []
+    is_late = True
+
+    def record(_token: str, _details: str | None) -> bool:
+        allowed.append(round(seconds_left(60), 2))
+        if is_late:
+            time.sleep(seconds_left(60))
+            msg = "no response"
+            raise ServiceUnavailable(msg)
+        return False
+
+    activity = running_activity(record)
+    activity.response_seconds, activity.longest_response_seconds = 0.2, 0.5
+    assert [activity.beat() for _ in range(4)] == [False] * 4
+    is_late = False
+    assert [activity.beat(), activity.beat()] == [True, True]
+    assert allowed == pytest.approx([0.2, 0.4, 0.5, 0.5, 0.5, 0.2], abs=0.05)
+
+
+def test_heartbeat_that_fails_at_once_leaves_the_time_for_the_response() -> None:
+    allowed: list[float] = []
+
+    def record(_token: str, _details: str | None) -> bool:
+        allowed.append(round(seconds_left(60)))
+        msg = "no connection"
+        raise ServiceUnavailable(msg)
+
+    activity = running_activity(record)
+    activity.response_seconds = 20
+    assert [activity.beat(), activity.beat()] == [False, False]
+    assert allowed == [20, 20]
 
 
 def test_closed_activity_should_stop() -> None:
