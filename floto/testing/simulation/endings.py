@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from attrs import evolve
@@ -12,6 +12,7 @@ from attrs import evolve
 from floto.core.engine.deadlines import LONGEST_RUN
 from floto.core.payloads import payload
 from floto.core.spec.activity_timeouts import without_timeouts
+from floto.core.spec.decider_spec import DeciderSpec
 from floto.core.spec.rules.wait_limits import wait_limit_of
 from floto.core.spec.tasks import Task, TaskCodec, is_task
 from floto.core.state.failures import joined_details
@@ -22,6 +23,7 @@ from floto.core.swf.service import PolledActivityTask
 from floto.core.user_calls import caller
 from floto.core.visible import shorten_middle
 from floto.simulated_activity import SimulatedActivity, calling
+from floto.testing.simulation.activity_names import activity_names
 from floto.testing.simulation.fault_injector import FaultInjector
 from floto.testing.simulation.outcomes import (
     SUCCESS,
@@ -36,6 +38,9 @@ from floto.testing.simulation.outcomes import (
 from floto.testing.simulation.result import AttemptKey
 from floto.testing.simulation.timeouts import NoSuchTimeout, possible_timeouts, seconds, timeout_after_crash
 
+#: Returns the spec of a child; None if it has none.
+FindSpec = Callable[[], DeciderSpec | None]
+
 #: The end of the wait for a signal that does not arrive.
 _NEVER = Ending(how=How.TIMES_OUT)
 
@@ -48,18 +53,26 @@ class Endings:
         given: Recorded endings of another simulation; they take precedence.
         codec: Codec for tasks that functions of generators return.
         injector: Decides which faults occur.
+        spec: The spec of the main run.
+        children: Specs of children that carry none, by type name.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the parts of a simulation
         self,
         activities: Mapping[str, Activity],
         given: Mapping[AttemptKey, Ending],
         codec: TaskCodec,
         injector: FaultInjector,
+        *,
+        spec: DeciderSpec,
+        children: Mapping[str, DeciderSpec],
     ) -> None:
         for name, activity in activities.items():
             _check(name, activity)
         self._activities, self._given, self._codec, self._injector = activities, given, codec, injector
+        self._children = children
+        #: The names that belong to activities rather than to types of children with a spec, or to signals.
+        self._taken = activity_names((spec, *children.values()), children) if activities else frozenset()
         self.noted: dict[AttemptKey, Ending] = {}
         #: The task ids and type names that were looked up.
         self.looked_up: set[str] = set()
@@ -74,18 +87,32 @@ class Endings:
         ending = self._given.get(key)
         if ending is None and not self._injector.is_done:
             ending = self._not_served() or self._timed_out(data) or self._failed(key)
-        return self._note(key, ending or self._declared(key, data.activity_type.name))
+        return self._note(
+            key, ending or self._declared(key, self._find(key.task_id, data.activity_type.name))
+        )
 
-    def is_given(self, key: AttemptKey, type_name: str) -> bool:
-        """Return True if an outcome or a function is given for an attempt."""
-        return key in self._given or self._find(key.task_id, type_name) is not None
+    def is_given(self, key: AttemptKey, type_name: str, spec: FindSpec) -> bool:
+        """Return True if an outcome or a function is given for a child.
 
-    def of_child(self, key: AttemptKey, start: WorkflowExecutionStarted) -> Ending:
-        """Return how a child ends that runs no spec; raises ``NoSuchTimeout`` if it cannot time out."""
-        type_name = start.workflow_type.name
-        ending = self._given.get(key) or self._failed(key) or self._declared(key, type_name)
+        Args:
+            key: The attempt that started the child.
+            type_name: The name of the child's type.
+            spec: Returns the child's spec.
+        """
+        return key in self._given or self._find_of_child(key.task_id, type_name, spec) is not None
+
+    def of_child(self, key: AttemptKey, start: WorkflowExecutionStarted, spec: FindSpec) -> Ending:
+        """Return how a child ends that runs no spec; raises ``NoSuchTimeout`` if it cannot time out.
+
+        Args:
+            key: The attempt that started the child.
+            start: The data of the child's WorkflowExecutionStarted event.
+            spec: Returns the child's spec.
+        """
+        entry = self._find_of_child(key.task_id, start.workflow_type.name, spec)
+        ending = self._given.get(key) or self._failed(key) or self._declared(key, entry)
         if ending is None:
-            ending = self._call(key.task_id, type_name, start.input)
+            ending = self._call(key.task_id, entry, start.input)
         lasts = seconds(start.execution_start_to_close_timeout)
         if ending.how is How.TIMES_OUT and (lasts is None or lasts >= LONGEST_RUN.total_seconds()):
             raise NoSuchTimeout(key.task_id, ending.timeout_type, (), Kind.CHILD)
@@ -99,10 +126,11 @@ class Endings:
             ActivitiesError: The outcome is not one of a signal.
         """
         signal_name = task.key[1]
-        given = self._find(task.id_, signal_name)
-        if given is None:
-            return None
+        self.looked_up |= {task.id_, signal_name}
         name = task.id_ if task.id_ in self._activities else signal_name
+        given = self._activities.get(name)
+        if given is None or (name != task.id_ and name in self._taken):
+            return None
         where = f"activities[{name!r}] is for signal {signal_name!r} of task {task.id_!r}"
         if given in (times_out(), times_out(None)):
             if wait_limit_of(task) is None:
@@ -123,7 +151,8 @@ class Endings:
         """Call the function of an activity as a worker does, and return how the attempt ends."""
         activity = SimulatedActivity(task)
         with calling(activity):
-            ending = self._call(key.task_id, task.activity_type.name, task.input)
+            function = self._find(key.task_id, task.activity_type.name)
+            ending = self._call(key.task_id, function, task.input)
         if activity.details and ending.how is How.FAILS:
             ending = evolve(ending, details=_with_checkpoint(ending.details, activity.details))
         self._note(key, ending)
@@ -178,8 +207,7 @@ class Endings:
                 return Ending(how=How.FAILS, reason=reason, details=f"attempt {key.attempt}")
         return None
 
-    def _declared(self, key: AttemptKey, type_name: str) -> Ending | None:
-        given = self._find(key.task_id, type_name)
+    def _declared(self, key: AttemptKey, given: Activity | None) -> Ending | None:
         if given is None:
             return SUCCESS
         return given.ending(key.attempt) if isinstance(given, Outcome) else None
@@ -189,8 +217,19 @@ class Endings:
         named = self._activities.get(task_id)
         return self._activities.get(type_name) if named is None else named
 
-    def _call(self, task_id: str, type_name: str, input: str | None) -> Ending:
-        function = self._find(task_id, type_name)
+    def _find_of_child(self, task_id: str, type_name: str, spec: FindSpec) -> Activity | None:
+        """Return the entry that applies to a child, if its names do not belong to activities."""
+        found = self._find(task_id, type_name)
+        inner = None if found is None else spec()
+        if inner is None:
+            return found
+        nested = activity_names((inner,), self._children)
+        if task_id in self._activities and task_id not in nested:
+            return self._activities[task_id]
+        # A generator may have returned the child, so that ``_taken`` lacks the names in its spec.
+        return None if type_name in self._taken | nested else self._activities.get(type_name)
+
+    def _call(self, task_id: str, function: Activity | None, input: str | None) -> Ending:
         call = caller(function) if callable(function) else None
         if call is None:
             return SUCCESS

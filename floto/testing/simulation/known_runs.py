@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from attrs import define, evolve, field, frozen
@@ -160,9 +162,18 @@ class Runs:
         May raise ``SpecError``.
         """
         key = self._starter(start)
-        if key is not None and self._endings.is_given(key, start.workflow_type.name):
+        find = partial(self._readable_spec, execution, start)
+        if key is not None and self._endings.is_given(key, start.workflow_type.name, find):
             return None
         return self.specs.of(execution, start)
+
+    def _readable_spec(
+        self, execution: WorkflowExecution, start: WorkflowExecutionStarted
+    ) -> DeciderSpec | None:
+        """Return the spec of a run, also if its outcome is given; None if it has none that can be read."""
+        with suppress(SpecError):
+            return self.specs.of(execution, start)
+        return None
 
     def decisions(self, run: Run, state: State, changed: ChangedKeys) -> tuple[Decision, ...]:
         """Return the next decisions of a run; a run whose spec is unusable fails, as with floto's decider.
@@ -180,7 +191,8 @@ class Runs:
         except SpecError as error:
             return (FailWorkflowExecution(reason="SpecError", details=str(error)[: payload.LIMIT]),)
         if run.ending is None:
-            run.ending = self._endings.of_child(self._key_of_child(run), run.start)
+            find = partial(self._readable_spec, run.execution, run.start)
+            run.ending = self._endings.of_child(self._key_of_child(run), run.start, find)
         run.followed = len(run.shown.events)
         return tuple(self._by_ending(run, run.ending))
 

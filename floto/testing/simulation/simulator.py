@@ -65,8 +65,11 @@ class Simulator:
         self._injector = FaultInjector(self.choices, faults)
         self.world = self.make_world(self._injector)
         self._context = SimulationContext(self.world, self._injector)
-        self._endings = Endings(activities or {}, outcomes or {}, codec, self._injector)
-        specs = SpecLookup(spec, children or {}, codec)
+        of_children = children or {}
+        self._endings = Endings(
+            activities or {}, outcomes or {}, codec, self._injector, spec=spec, children=of_children
+        )
+        specs = SpecLookup(spec, of_children, codec)
         self._runs = Runs(self._context, self._endings, specs, decider)
         self._clients = ExternalClients(self._context, self._runs, self._endings)
         self._workers = Workers(self._context, self._endings)
@@ -293,8 +296,9 @@ def simulate(  # noqa: PLR0913 - all but the spec are optional
         spec: The spec to run.
         activities: Outcomes or functions by task id, or else by the name of the activity type, child type or
             signal. Tasks without an entry succeed. A child with an entry ends so, also if it has a spec,
-            which is not run. A signal with an entry arrives when its task waits for it, and not when nothing
-            else can happen.
+            which is not run. An entry by the type of a child with a spec, or by the name of a signal, is for
+            the activities of that name instead, if there are any. A signal with an entry arrives when its
+            task waits for it, and not when nothing else can happen.
         input: The input of the workflow, a JSON value.
         seed: Seed of the choices, where ``script`` is None; without faults there are none to make.
         faults: The faults to inject; none by default.

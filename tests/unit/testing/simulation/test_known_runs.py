@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from floto import ActivityTask, ChildWorkflow, DeciderSpec, InstantRetry, Signal, Task
+from floto import ActivityTask, ChildWorkflow, DeciderSpec, Generator, InstantRetry, Signal, Task
 from floto.testing import NoSuchTimeout, Simulation, check, fails, returns, simulate, takes, times_out
 
 
@@ -91,3 +91,58 @@ def test_check_applies_the_outcome_of_a_child_with_a_spec() -> None:
     parent = spec(child(spec=INNER), work("last", "kid"))
     report = check(parent, activities={"kid": returns(1)}, max_examples=60)
     assert report.runs == 60
+
+
+def named(name: str, id_: str | None = None, **settings: Any) -> ActivityTask:
+    return ActivityTask(id_=id_ or name, name=name, version="1", **settings)
+
+
+def load(id_: str, **settings: Any) -> ChildWorkflow:
+    return ChildWorkflow(workflow_type_name="load", workflow_type_version="1", id_=id_, **settings)
+
+
+#: A spec with an activity that fails twice at most.
+LOADING = spec(named("load", retry_strategy=InstantRetry(2)))
+
+
+@pytest.mark.parametrize("id_", ["load", "kid"])
+@pytest.mark.parametrize("how", ["carried", "children"])
+def test_entry_by_the_name_of_a_child_and_of_an_activity_in_its_spec_is_for_the_activity(
+    id_: str, how: str
+) -> None:
+    task = load(id_, spec=LOADING if how == "carried" else None)
+    children = {} if how == "carried" else {"load": LOADING}
+    simulation = simulate(spec(task), {"load": fails(2)}, children=children)
+    assert (simulation.status, simulation.attempts) == ("COMPLETED", {id_: 1})
+    assert {key.attempt for key in simulation.outcomes if key.task_id == "load"} == {1, 2, 3}
+
+
+def test_entry_by_the_type_of_a_child_and_of_an_activity_elsewhere_is_for_the_activity() -> None:
+    parent = spec(load("kid", spec=INNER), named("load", "elsewhere"))
+    assert simulate(parent, {"load": returns(1)}).result == {"kid": {"in": {"by": "in"}}, "elsewhere": 1}
+    parent = spec(load("kid", spec=INNER), load("childless"))
+    assert simulate(parent, {"load": returns(1)}).result == {"kid": {"in": {"by": "in"}}, "childless": 1}
+
+
+def test_entry_by_the_id_of_a_child_that_an_activity_elsewhere_has_as_its_type_is_for_the_child() -> None:
+    parent = spec(child(spec=INNER), named("kid", "other"))
+    assert simulate(parent, {"kid": returns(1)}).result == {"kid": 1, "other": 1}
+
+
+def test_entry_by_the_type_of_a_child_applies_where_that_by_its_id_is_for_an_activity() -> None:
+    parent = spec(load("a", spec=spec(named("a"))))
+    assert simulate(parent, {"a": returns(1), "load": returns(2)}).result == {"a": 2}
+
+
+def test_entry_for_an_activity_of_a_generated_child_with_the_same_type_is_for_the_activity() -> None:
+    tasks = [load("kid", spec=LOADING)]
+    generating = spec(Generator(id_="g", name="split", version="1"))
+    simulation = simulate(generating, {"g": lambda: tasks, "load": fails(2)})
+    assert simulation.status == "COMPLETED"
+    assert {key.attempt for key in simulation.outcomes if key.task_id == "load"} == {1, 2, 3}
+
+
+def test_specs_of_children_that_contain_one_another_have_their_names_looked_up_once() -> None:
+    inner = spec(load("again", when="`false`"), named("step"))
+    simulation = simulate(spec(load("kid")), {"step": returns(1)}, children={"load": inner})
+    assert simulation.status == "COMPLETED"

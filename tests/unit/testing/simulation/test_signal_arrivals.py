@@ -7,7 +7,18 @@ from typing import Any
 
 import pytest
 
-from floto import ActivityTask, ChildWorkflow, DeciderSpec, Generator, Result, Signal, Task, Timer, decide
+from floto import (
+    ActivityTask,
+    ChildWorkflow,
+    DeciderSpec,
+    Generator,
+    InstantRetry,
+    Result,
+    Signal,
+    Task,
+    Timer,
+    decide,
+)
 from floto.core.swf.events import WorkflowExecutionSignaled
 from floto.testing import (
     ActivitiesError,
@@ -125,3 +136,34 @@ def test_check_lets_signals_arrive_by_their_outcomes() -> None:
 def test_stray_signals_do_not_replace_one_that_times_out() -> None:
     report = check(GATED, activities={"s": times_out()}, max_examples=60)
     assert report.coverage.closed["COMPLETED"] == 0
+
+
+def approve(id_: str, *requires: str) -> ActivityTask:
+    return ActivityTask(
+        id_=id_, name="approve", version="1", requires=requires, retry_strategy=InstantRetry(retries=2)
+    )
+
+
+@pytest.mark.parametrize("id_", ["approve", "ask"])
+@pytest.mark.parametrize("given", [fails(2), lambda: 1, returns(1)])
+def test_entry_by_the_name_of_a_signal_and_of_an_activity_is_for_the_activity(id_: str, given: Any) -> None:
+    simulation = simulate(
+        spec(approve(id_), Signal(id_="wait", signal_name="approve", requires=[id_])), {"approve": given}
+    )
+    assert simulation.result is not None
+    assert simulation.result["wait"] == {"said": "approve"}
+    assert simulation.attempts == {id_: 3 if isinstance(given, Outcome) and given.first else 1}
+
+
+def test_entry_by_the_name_of_a_signal_and_of_an_activity_of_a_child_is_for_the_activity() -> None:
+    child = ChildWorkflow(
+        workflow_type_name="kid", workflow_type_version="1", id_="kid", spec=spec(approve("a"))
+    )
+    simulation = simulate(spec(Signal(id_="wait", signal_name="approve"), child), {"approve": fails(2)})
+    assert simulation.status == "COMPLETED"
+
+
+def test_entry_by_the_id_of_a_signal_task_is_for_the_signal() -> None:
+    tasks = spec(approve("a"), Signal(id_="wait", signal_name="approve"))
+    result = simulate(tasks, {"wait": returns(5), "approve": returns(1)}).result
+    assert result == {"a": 1, "wait": 5}
