@@ -207,7 +207,14 @@ def _make(directory: Path, mode: int, owner: int | None) -> None:
         raise ServiceError(msg)
     if owner is not None and found.st_uid not in {0, os.geteuid(), owner}:
         # Who owns the directory may delete the lease of a running process, whose tasks would start again.
-        msg = f"{directory} belongs to another user (uid {found.st_uid}), who may not write to the database"
-        raise ServiceError(msg)
-    if found.st_uid == os.geteuid() and found.st_mode & 0o777 & ~mode:
+        if os.geteuid():
+            msg = (
+                f"{directory} belongs to another user (uid {found.st_uid}), who may not write to the "
+                "database; remove it while no process has the database open"
+            )
+            raise ServiceError(msg)
+        # For example after the owner of the database has changed.
+        os.chown(directory, owner, -1, follow_symlinks=False)
+        found = directory.lstat()
+    if os.geteuid() in {0, found.st_uid} and found.st_mode & 0o777 & ~mode:
         directory.chmod(found.st_mode & 0o7000 | found.st_mode & mode)

@@ -82,11 +82,11 @@ class Database:
         self.writing: sqlite3.Connection | None = None
         try:
             self._open(durability)
+            self._known = self._look()
         except BaseException:
             self.close()
             self.wakeups.close()
             raise
-        self._known = self._look()
         #: The state of the directory at a check: until it changes, no file in it was created or deleted.
         self._unchanged: tuple[int, int, int] | None = None
 

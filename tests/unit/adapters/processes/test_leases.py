@@ -34,3 +34,13 @@ def test_directory_of_leases_of_a_user_who_may_not_write_to_the_database_is_refu
         Leases(tmp_path / "db.leases", 0o600, stranger + 2)
     for owner in (stranger, None):
         Leases(tmp_path / "db.leases", 0o600, owner).close()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may change owners")
+def test_root_gives_the_directory_of_leases_to_the_owner_of_the_database(tmp_path: Path) -> None:
+    SqliteService(tmp_path / "db").close()
+    os.chown(tmp_path / "db.leases", 65_534, -1)
+    (tmp_path / "db.leases").chmod(0o777)
+    SqliteService(tmp_path / "db").close()
+    found = (tmp_path / "db.leases").stat()
+    assert (found.st_uid, found.st_mode & 0o777) == (0, 0o700)
