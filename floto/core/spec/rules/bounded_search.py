@@ -74,6 +74,11 @@ def _work_of(function: str, given: Sequence[Any], most: float) -> int:
     return 0
 
 
+def _with(node: Any, values: Sequence[Any]) -> Any:
+    """Return a node with the values of its children in place of them."""
+    return {**node, "children": [{"type": "literal", "children": [], "value": each} for each in values]}
+
+
 @cache
 def _interpreter() -> Any:
     from jmespath.visitor import TreeInterpreter  # noqa: PLC0415 - it loads random, which few specs need
@@ -90,7 +95,7 @@ def _interpreter() -> Any:
             if self._left < 0:
                 raise ValueError(_TOO_LARGE)
 
-        def visit(self, node: Mapping[str, Any], value: Any) -> Any:
+        def visit(self, node: Any, value: Any) -> Any:
             found, kind = super().visit(node, value), node["type"]
             if kind in _MULTIPLIES:
                 self._count(parts(found, self._left))
@@ -98,15 +103,14 @@ def _interpreter() -> Any:
                 self._count(1 + _length(found) if kind in _COPIES else 1)
             return found
 
-        def visit_comparator(self, node: Mapping[str, Any], value: Any) -> Any:
+        def visit_comparator(self, node: Any, value: Any) -> Any:
             sides = [self.visit(child, value) for child in node["children"]]
             self._count(min(parts(side, self._left) for side in sides))
-            compared = [{"type": "literal", "children": [], "value": side} for side in sides]
-            return super().visit_comparator({**node, "children": compared}, value)
+            return super().visit_comparator(_with(node, sides), value)
 
-        def visit_function_expression(self, node: Mapping[str, Any], value: Any) -> Any:
-            name, given = node["value"], [self.visit(child, value) for child in node["children"]]
-            self._count(sum(map(_length, given)) + _work_of(name, given, self._left))
-            return self._functions.call_function(name, given)
+        def visit_function_expression(self, node: Any, value: Any) -> Any:
+            given = [self.visit(child, value) for child in node["children"]]
+            self._count(sum(map(_length, given)) + _work_of(node["value"], given, self._left))
+            return super().visit_function_expression(_with(node, given), value)
 
     return Bounded
