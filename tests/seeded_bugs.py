@@ -162,7 +162,7 @@ BUGS: dict[str, tuple[Change, ...]] = {
     "result reported once, heard or not": (
         Change(
             "floto/runtime/retrying.py",
-            "return _last_call_with(REPORT, stop, partial(call, *args, **kwargs))",
+            "return _last_call_with(REPORT, stop, partial(call, *args, **kwargs), _LAST_REPORT_SECONDS)",
             "return call(*args, **kwargs)",
         ),
     ),

@@ -12,7 +12,6 @@ from floto.call_deadline import deadline_in
 from floto.core.errors import (
     NotCarriedOut,
     NotPermitted,
-    ServiceError,
     ServiceUnavailable,
     Unauthenticated,
 )
@@ -71,7 +70,7 @@ class SwfCalls:
 
         Each page is retried for some seconds: a long history that begins anew for every error never ends.
         """
-        return self._pages(call, _retrying(ServiceUnavailable, _LIST_SECONDS), arguments)
+        return self._pages(call, _retrying(_LIST_SECONDS), arguments)
 
     def task_pages(self, call: Callable[..., Any], **arguments: Any) -> Iterator[dict[str, Any]]:
         """Yield the pages of the response to a poll.
@@ -94,12 +93,12 @@ class SwfCalls:
 
 def _page_of_task(call: Callable[..., Any], *args: Any, **arguments: Any) -> Any:
     with deadline_in(_TASK_SECONDS):
-        return _retrying(ServiceUnavailable, _TASK_SECONDS)(call, *args, **arguments)
+        return _retrying(_TASK_SECONDS)(call, *args, **arguments)
 
 
-def _retrying(errors: type[ServiceError], seconds: float) -> Retrying:
+def _retrying(seconds: float) -> Retrying:
     return Retrying(
-        retry=retry_if_exception_type(errors),
+        retry=retry_if_exception_type(ServiceUnavailable),
         wait=wait_random_exponential(multiplier=0.1, max=5),
         stop=stop_before_delay(seconds),
         reraise=True,

@@ -3,7 +3,6 @@
 | policy | caller | retried errors | until |
 |---|---|---|---|
 | ``LOOP`` | ``floto.run``, deciders, daemons | ``ServiceUnavailable`` | stopped |
-| ``AFTER_STOP`` | the same, to finish a claimed task after a stop | ``ServiceUnavailable`` | 5 s |
 | ``AT_START`` | the same, at first | ``ServiceUnavailable`` | stopped; 30 s, unless ``Throttled`` |
 | ``POLL`` | polls of deciders and workers | all but ``ServiceGone`` | stopped |
 | ``POLL_ALONE`` | those of ``floto.run`` | as ``POLL``, but not missing permissions | stopped |
@@ -64,8 +63,8 @@ _FIRST_BUSY, _LONGEST_WAIT = 1.0, 30.0
 _LONGEST_MESSAGE = 200
 #: Attempts of a call that fails with a permanent error.
 _PERMANENT_ERROR_ATTEMPTS = 5
-#: Seconds for which a report is retried after a stop.
-_LAST_REPORT_SECONDS = 10.0
+#: Seconds for which a report, and the response to a decision task, is retried after a stop.
+_LAST_REPORT_SECONDS, _LAST_RESPONSE_SECONDS = 10.0, 5.0
 #: Seconds for the last attempt of a command, and after a stop, perhaps over a new connection.
 _LAST_READ_SECONDS, _LAST_ATTEMPT_SECONDS = 1.0, 3.0
 #: Minimum seconds from the start of an empty poll to the next one.
@@ -129,7 +128,6 @@ class Policy:
 
 
 LOOP = Policy(ServiceUnavailable)
-AFTER_STOP = Policy(ServiceUnavailable, seconds=5)
 AT_START = Policy(ServiceUnavailable, seconds=30, unlimited=Throttled)
 POLL = Policy(ServiceError, excluded=(ServiceGone,))
 POLL_ALONE = evolve(POLL, excluded=(ServiceGone, NotPermitted, Unauthenticated))
@@ -149,7 +147,7 @@ def persist(stop: StopFlag, call: Callable[P, T], *args: P.args, **kwargs: P.kwa
 
 def persist_after_stop(stop: StopFlag, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """Retry a call that finishes a claimed task: as ``persist`` does, and for 5 s after a stop."""
-    return _last_call_with(LOOP, stop, partial(call, *args, **kwargs), AFTER_STOP.seconds)
+    return _last_call_with(LOOP, stop, partial(call, *args, **kwargs), _LAST_RESPONSE_SECONDS)
 
 
 def persist_at_start(stop: StopFlag, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -222,7 +220,7 @@ def report(stop: StopFlag, call: Callable[P, T], *args: P.args, **kwargs: P.kwar
     After a stop, it is retried for ten seconds from the stop, or from the first attempt if that was later; an
     attempt under way at the stop may take longer.
     """
-    return _last_call_with(REPORT, stop, partial(call, *args, **kwargs))
+    return _last_call_with(REPORT, stop, partial(call, *args, **kwargs), _LAST_REPORT_SECONDS)
 
 
 def retry_payload(
@@ -232,15 +230,16 @@ def retry_payload(
 
     Raises ``PayloadsUnavailable`` after that, and every other error at once.
     """
-    return _last_call_with(evolve(STORE, seconds=seconds), stop, partial(call, *args, **kwargs))
+    policy = evolve(STORE, seconds=seconds)
+    return _last_call_with(policy, stop, partial(call, *args, **kwargs), _LAST_REPORT_SECONDS)
 
 
-def _last_call_with(policy: Policy, stop: StopFlag, call: partial[T], seconds: float | None = None) -> T:
+def _last_call_with(policy: Policy, stop: StopFlag, call: partial[T], seconds: float) -> T:
     """Retry a call by a policy; after a stop, for ``seconds`` from the stop or from the first attempt.
 
     One attempt begins after the stop in any case; it fails some seconds after they are over.
     """
-    left = _LAST_REPORT_SECONDS if seconds is None else seconds
+    left = seconds
     if not stop.is_set():
         began = time.monotonic()
         try:

@@ -59,7 +59,7 @@ def test_call_after_stop_is_retried_for_some_seconds(monkeypatch: pytest.MonkeyP
     stop = StopFlag()
     stop.set()
     assert persist_after_stop(stop, failing(LATER, LATER, LATER), 1) == (1,)
-    monkeypatch.setattr(resilient, "AFTER_STOP", evolve(resilient.AFTER_STOP, seconds=0.05))
+    monkeypatch.setattr(resilient, "_LAST_RESPONSE_SECONDS", 0.05)
     with pytest.raises(ServiceUnavailable):
         persist_after_stop(stop, failing(*[LATER] * 100_000))
 
@@ -144,7 +144,7 @@ def test_attempt_that_outlasts_the_time_after_stop_is_followed_by_one_more(
     last_call: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(resilient, "_LAST_REPORT_SECONDS", 0.1)
-    monkeypatch.setattr(resilient, "AFTER_STOP", evolve(resilient.AFTER_STOP, seconds=0.1))
+    monkeypatch.setattr(resilient, "_LAST_RESPONSE_SECONDS", 0.1)
     stop = StopFlag()
     attempts: list[None] = []
 
