@@ -18,13 +18,9 @@ from floto.core.swf import decisions as d
 from floto.core.swf.decisions import Decision
 from floto.core.swf.field_validation import problems
 from floto.core.swf.identifiers import shown
-from floto.core.swf.reserved_names import task_of
+from floto.core.swf.reserved_names import child_of, task_of
 
 _FLOTOS = frozenset(CODEC.types.values())
-
-
-def _child_id(decision: Any) -> str:
-    return task_of(decision.control) or str(decision.workflow_id)
 
 
 def _signal_id(decision: Any) -> str:
@@ -36,7 +32,7 @@ def _signal_id(decision: Any) -> str:
 _OPENS: Mapping[type, tuple[Kind, Callable[[Any], str]]] = {
     d.ScheduleActivityTask: (Kind.ACTIVITY, attrgetter("activity_id")),
     d.StartTimer: (Kind.TIMER, attrgetter("timer_id")),
-    d.StartChildWorkflowExecution: (Kind.CHILD, _child_id),
+    d.StartChildWorkflowExecution: (Kind.CHILD, child_of),
     d.SignalExternalWorkflowExecution: (Kind.EXTERNAL_SIGNAL, _signal_id),
     d.RequestCancelExternalWorkflowExecution: (Kind.EXTERNAL_CANCEL, attrgetter("workflow_id")),
     d.ScheduleLambdaFunction: (Kind.LAMBDA, attrgetter("id")),

@@ -59,8 +59,8 @@ def started_conditions(
     if status is TaskStatus.SKIPPED:
         return tuple(_closed(state))
     if status is TaskStatus.RETRYING and timer is not None:
-        detail = f"the next attempt, after {failure_of(item.failures[-1]).message}," if item.failures else ""
-        return (Condition(Cause.RETRY, at=due(timer), detail=detail or "the next attempt"),)
+        cause = f", after {failure_of(item.failures[-1]).message}," if item.failures else ""
+        return (Condition(Cause.RETRY, at=due(timer), detail=f"the next attempt{cause}"),)
     return (_of_open(item),)
 
 

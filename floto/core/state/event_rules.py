@@ -29,7 +29,7 @@ from floto.core.state.rule_kinds import (
 from floto.core.state.state import DecisionTasks, Item, Kind, Override, Status
 from floto.core.swf import events as e
 from floto.core.swf.events import Event
-from floto.core.swf.reserved_names import REDRIVE_KEY, task_of
+from floto.core.swf.reserved_names import REDRIVE_KEY, child_of, task_of
 from floto.core.swf.shapes import TaskList
 
 _new_tasks = maker(DecisionTasks)
@@ -47,8 +47,7 @@ def _signal_id(event: Event) -> str:
 
 
 def _child_id(event: Event) -> str:
-    workflow_id: str = event.data.workflow_id
-    return task_of(event.data.control) or workflow_id
+    return child_of(event.data)
 
 
 def _started(draft: StateBuilder, event: Event) -> None:

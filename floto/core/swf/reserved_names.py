@@ -5,6 +5,8 @@ A name that changes makes floto blind for what was written before.
 
 from __future__ import annotations
 
+from typing import Any
+
 #: Key of a run's input for its spec.
 SPEC_KEY = "decider_spec"
 #: Prefix of ids that specs may not use.
@@ -67,3 +69,13 @@ REFERENCE_KEY = "floto.payload"
 def task_of(control: str | None) -> str | None:
     """Return the task id that floto wrote into a ``control``; None if floto did not write it."""
     return control[len(TASK_CONTROL) :] if control and control.startswith(TASK_CONTROL) else None
+
+
+def child_of(data: Any) -> str:
+    """Return the id by which floto finds a child: that of its task, or the workflow id if it has no task.
+
+    Args:
+        data: The data of an event about the start of the child, or the decision.
+    """
+    workflow_id: str = data.workflow_id
+    return task_of(data.control) or workflow_id

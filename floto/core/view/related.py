@@ -12,7 +12,7 @@ from floto.core.state.state import Kind, State
 from floto.core.swf import events as e
 from floto.core.swf.closing_events import CLOSING_EVENTS
 from floto.core.swf.history import History
-from floto.core.swf.reserved_names import TASK_CONTROL
+from floto.core.swf.reserved_names import child_of
 
 _CHILD_ENDED = {
     closing.child_event: str(closing.status) for closing in CLOSING_EVENTS.values() if closing.child_event
@@ -60,9 +60,8 @@ def _children(history: History, tasks: Mapping[Any, str]) -> Iterator[RelatedRun
     for event in history.events:
         data: Any = event.data
         if isinstance(data, e.StartChildWorkflowExecutionInitiated):
-            control = data.control or ""
-            id_ = control.removeprefix(TASK_CONTROL) if control.startswith(TASK_CONTROL) else data.workflow_id
-            found[event.id] = RelatedRun("child", data.workflow_id, "", tasks.get((Kind.CHILD, id_)))
+            task = tasks.get((Kind.CHILD, child_of(data)))
+            found[event.id] = RelatedRun("child", data.workflow_id, "", task)
         elif isinstance(data, e.ChildWorkflowExecutionStarted):
             found[data.initiated_event_id] = _with(found, data, "RUNNING")
         elif type(data) in _CHILD_ENDED:

@@ -13,6 +13,7 @@ from floto.core.spec.codec import Codec
 from floto.core.spec.decider_spec import DeciderSpec
 from floto.core.swf.events import ActivityTaskScheduled, StartChildWorkflowExecutionInitiated
 from floto.core.swf.history import History
+from floto.core.swf.reserved_names import child_of
 from floto.testing.checking import case_reductions
 from floto.testing.checking.minimized_violation import MinimizedViolation
 from floto.testing.checking.shrink import repaired
@@ -26,7 +27,6 @@ from floto.testing.shrinking.equivalence import agrees
 from floto.testing.shrinking.reductions import REDUCTIONS, Pair, size
 from floto.testing.shrinking.search import Search
 from floto.testing.simulation.case import Case
-from floto.testing.simulation.known_runs import task_id_of
 from floto.testing.simulation.result import Simulation
 
 #: Moves after which a run of a few tasks counts as endless.
@@ -74,7 +74,7 @@ def _names(data: object) -> set[str]:
     if isinstance(data, ActivityTaskScheduled):
         return {data.activity_id, data.activity_type.name}
     if isinstance(data, StartChildWorkflowExecutionInitiated):
-        return {task_id_of(data), data.workflow_type.name}
+        return {child_of(data), data.workflow_type.name}
     return set()
 
 

@@ -22,10 +22,11 @@ from floto.core.swf.events import (
     StartChildWorkflowExecutionFailed,
     StartChildWorkflowExecutionInitiated,
 )
+from floto.core.swf.reserved_names import child_of
 from floto.core.swf.service import PolledDecisionTask
 from floto.testing.simulation.context import Move, SimulationContext, new_move
 from floto.testing.simulation.external_clients import ExternalClients
-from floto.testing.simulation.known_runs import Run, Runs, task_id_of
+from floto.testing.simulation.known_runs import Run, Runs
 from floto.testing.simulation.result import SimulatedStep
 from floto.testing.simulation.workers import Workers
 
@@ -170,12 +171,12 @@ class Deciders:
 
     def _started_child(self, run: Run, event: Event) -> None:
         self.lists[event.data.task_list.name] = None
-        task_id = task_id_of(event.data)
+        task_id = child_of(event.data)
         self._runs.note_child(run, event.id, run.key(task_id, run.count(task_id)))
 
     def _refused_child(self, run: Run, event: Event) -> None:
         if event.data.initiated_event_id:
-            run.uncount(task_id_of(event.data))
+            run.uncount(child_of(event.data))
 
 
 def _is_noticed(task: PolledDecisionTask) -> bool:

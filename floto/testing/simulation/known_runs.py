@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
-from typing import Any
 
 from attrs import define, evolve, field, frozen
 
@@ -31,7 +30,6 @@ from floto.core.swf.decisions import (
 )
 from floto.core.swf.events import WorkflowExecutionStarted
 from floto.core.swf.history import History
-from floto.core.swf.reserved_names import TASK_CONTROL
 from floto.core.swf.shapes import WorkflowExecution
 from floto.testing.simulation.context import WORKFLOW_ID, SimulationContext
 from floto.testing.simulation.default_tasks import default_tasks
@@ -101,12 +99,6 @@ class Run:
     def key(self, task_id: str, attempt: int) -> AttemptKey:
         """Return the key of an attempt."""
         return AttemptKey(self.execution.workflow_id, self.number, task_id, attempt)
-
-
-def task_id_of(data: Any) -> str:
-    """Return the task id of an event about a child: floto writes it into ``control``."""
-    control = data.control or ""
-    return control.removeprefix(TASK_CONTROL) if control.startswith(TASK_CONTROL) else data.workflow_id
 
 
 @frozen
