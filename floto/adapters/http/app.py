@@ -30,6 +30,7 @@ from floto.core.errors import ServiceError, ServiceUnavailable
 from floto.core.swf.limits import POLL_SECONDS
 from floto.core.swf.pollers import OPERATION, SERVES_HEADER, as_json, serves_from
 from floto.core.swf.service import Clock
+from floto.request_bodies import client_left
 from floto.trouble_log import TroubleLog
 
 log = logging.getLogger("floto")
@@ -200,7 +201,7 @@ class Endpoint:
         task_queue = self._operations.task_queue(operation, checked, region)
         if task_queue is None:
             return await write(await self._calls.execute(operation, checked, region) or {})
-        gone = asyncio.create_task(_disconnected(request))
+        gone = asyncio.create_task(client_left(request))
         try:
             # Claim no task for a client that has already gone.
             await asyncio.sleep(0)
@@ -240,11 +241,6 @@ def application(operations: PollableOperations, **options: Any) -> Starlette:
         options: Keyword arguments of ``Endpoint``.
     """
     return Endpoint(operations, **options).application
-
-
-async def _disconnected(request: Request) -> None:
-    while (await request.receive())["type"] != "http.disconnect":
-        pass
 
 
 def _written(operation: str, response: dict[str, Any]) -> bytes:

@@ -38,6 +38,7 @@ from floto.core.errors import ServiceError
 _NAME = re.compile("[0-9a-f]{32}")
 #: Permissions to read and write: of the owner, and of the group and the others.
 _OWNER, _OTHERS = 0o600, (0o060, 0o006)
+_WRITTEN_BY_OTHERS = 0o022
 
 
 class Leases:
@@ -47,8 +48,8 @@ class Leases:
         directory: The directory of the leases, which is created if it is missing.
         mode: The permissions of the database. A user without permission to write to it must not be able to
             open a lease either: by locking the lease of a crashed process, it would keep it alive for ever.
-        owner: The user who alone may write to the database, and so may own the directory beside root and this
-            user; None if others may, too.
+        owner: The owner of the database, who may own the directory beside root and this user; anybody may if
+            others may write to the database, or this is None.
 
     Raises:
         ServiceError: if the directory is a symbolic link, or belongs to somebody else.
@@ -58,7 +59,8 @@ class Leases:
         self._directory = directory
         #: Permissions of the files in the directory.
         self.mode = _OWNER | sum(others for others in _OTHERS if mode & others == others)
-        _make(directory, self.mode | (self.mode & 0o444) >> 2, owner)
+        sole_owner = None if mode & _WRITTEN_BY_OTHERS else owner
+        _make(directory, self.mode | (self.mode & 0o444) >> 2, sole_owner)
         self._held: int | None = None
         while self._held is None:
             self.name = uuid4().hex

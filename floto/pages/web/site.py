@@ -26,6 +26,7 @@ from floto.pages.web.responses import id_of, run_url
 from floto.pages.web.security import Guard, Refused
 from floto.pages.web.watch import Watch
 from floto.pages.web.work_queue import WorkQueue
+from floto.request_bodies import client_left
 
 T = TypeVar("T")
 
@@ -127,7 +128,7 @@ class Site:
 
 async def _while_connected(request: Request, work: Coroutine[Any, Any, T]) -> T:
     """Return the result of the work; cancel it, and raise ``ClientDisconnect``, if the client leaves."""
-    working, gone = asyncio.create_task(work), asyncio.create_task(_disconnected(request))
+    working, gone = asyncio.create_task(work), asyncio.create_task(client_left(request))
     try:
         await asyncio.wait({working, gone}, return_when=asyncio.FIRST_COMPLETED)
         if not working.done():
@@ -136,11 +137,6 @@ async def _while_connected(request: Request, work: Coroutine[Any, Any, T]) -> T:
     finally:
         working.cancel()
         gone.cancel()
-
-
-async def _disconnected(request: Request) -> None:
-    while (await request.receive())["type"] != "http.disconnect":
-        pass
 
 
 def cells_of(run: RunRow, domain: str, now: int) -> dict[str, Any]:

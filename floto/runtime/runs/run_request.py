@@ -120,9 +120,10 @@ def _check_list(request: RunRequest, state: State) -> None:
 def _check_spec(
     request: RunRequest, state: State, service: Service, stop: StopFlag, *, is_open: bool
 ) -> None:
-    own, known = own_digest(request.spec, request.codec), recorded(state)
+    known = recorded(state)
     if known is None or known in digests_of(request.spec, request.codec):
         return
+    own = own_digest(request.spec, request.codec)
     specs = f"another spec (recorded: {known}, this one: {own})"
     if not is_open:
         msg = (

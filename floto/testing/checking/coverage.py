@@ -141,12 +141,14 @@ class Coverage:
             self._know(step.spec)
 
     def _note_started(self, spec: DeciderSpec, history: History) -> None:
-        items, type_ = fold(history.events).items, history.start.workflow_type
+        type_ = history.start.workflow_type
         of = "" if type_ == WORKFLOW else f" of {type_.name}"
-        for task in spec.activity_tasks:
-            name = f"{task.id_}{of}"
+        unseen = [task for task in spec.activity_tasks if not self.tasks.get(f"{task.id_}{of}")]
+        # Most tasks have been started by the first runs, so that few histories are folded for this.
+        items = fold(history.events).items if unseen else {}
+        for task in unseen:
             is_started = task.key in items or (Kind.TIMER, wait_timer_id(task.id_)) in items
-            self.tasks[name] = self.tasks.get(name, False) or is_started
+            self.tasks[f"{task.id_}{of}"] = is_started
 
     def _know(self, spec: DeciderSpec) -> None:
         if id(spec) not in self._specs:

@@ -29,8 +29,6 @@ MEMORY = ":memory:"
 _APPLICATION = 0x666C6F74
 #: Bytes above which a write-ahead log is truncated, after it was copied into the database.
 _LONG_LOG = 32 * 2**20
-#: Permissions of a database to which others than its owner may write.
-_WRITTEN_BY_OTHERS = 0o022
 #: Nanoseconds that are longer than a tick of every file system's clock.
 _TICK_NS = 2 * 10**9
 
@@ -97,8 +95,7 @@ class Database:
         self.writing = connect(self.path, durability)
         if self.is_file:
             file = self._files[0].stat()
-            owner = None if file.st_mode & _WRITTEN_BY_OTHERS else file.st_uid
-            self.leases = Leases(lease_directory(self.path), file.st_mode, owner)
+            self.leases = Leases(lease_directory(self.path), file.st_mode, file.st_uid)
             self.wakeups = Wakeups(self.leases)
             self.reading = connect_reading(self.path)
 
