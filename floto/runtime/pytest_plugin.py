@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from floto.testing import Simulation
 
 _DIRECTORIES, _SPECS = "--floto-histories", "floto_specs"
+#: Earlier versions collect only the inner one of two directories, of which one is in the other.
+_LEAST_PYTEST = 9
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -41,6 +43,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Add the directories of histories to the paths that pytest collects."""
+    if config.getoption(_DIRECTORIES) and int(pytest.__version__.partition(".")[0]) < _LEAST_PYTEST:
+        version = pytest.__version__
+        msg = f"{_DIRECTORIES} needs pytest {_LEAST_PYTEST}: pytest {version} may leave out other tests"
+        raise pytest.UsageError(msg)
     for directory in _directories(config):
         if not directory.is_dir():
             msg = f"{_DIRECTORIES}: {directory} is not a directory"

@@ -11,6 +11,7 @@ import pytest
 
 from floto import ActivityTask, DeciderSpec
 from floto.adapters.history_files import save
+from floto.runtime.pytest_plugin import pytest_configure
 from floto.testing import simulate
 
 ROOT = Path(__file__).parents[2]
@@ -70,6 +71,16 @@ def test_each_history_is_collected_once_for_any_arguments(project: Path) -> None
     for more in ((".",), ("histories", "test_own.py"), ("-n2",), ()):
         done = run_pytest(project, *more, "--floto-histories", "histories")
         assert "3 passed" in done.stdout, done.stdout
+
+
+def test_pytest_that_would_leave_out_other_tests_is_refused(
+    monkeypatch: pytest.MonkeyPatch, pytestconfig: pytest.Config
+) -> None:
+    monkeypatch.setattr(pytest, "__version__", "8.4.2")
+    pytest_configure(pytestconfig)
+    monkeypatch.setattr(pytestconfig.option, "floto_histories", ["histories"])
+    with pytest.raises(pytest.UsageError, match=r"needs pytest 9: pytest 8\.4\.2 may leave out"):
+        pytest_configure(pytestconfig)
 
 
 def test_divergent_history_fails_naming_the_step(project: Path) -> None:

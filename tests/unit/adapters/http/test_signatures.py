@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
-from types import MappingProxyType
+from types import MappingProxyType, SimpleNamespace
 from typing import Any
 
 import pytest
@@ -25,7 +25,12 @@ BODY = b'{"registrationStatus":"REGISTERED"}'
 
 @pytest.fixture(autouse=True)
 def clock(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(auth, "get_current_datetime", lambda: NOW)
+    if hasattr(auth, "get_current_datetime"):
+        monkeypatch.setattr(auth, "get_current_datetime", lambda: NOW)
+    else:
+        # Earlier versions of botocore read the clock themselves.
+        clock = SimpleNamespace(utcnow=lambda: NOW)
+        monkeypatch.setattr(auth, "datetime", SimpleNamespace(datetime=clock))
 
 
 def signed(
