@@ -27,7 +27,8 @@ from floto.adapters.http import Endpoint, Keys
 from floto.adapters.lambda_invoker import Function
 from floto.adapters.local import LocalClient
 from floto.adapters.sqlite.operations import SqliteOperations
-from floto.adapters.sqlite.storage.database import DatabaseGone, Durability
+from floto.adapters.sqlite.storage.database import Durability
+from floto.adapters.sqlite.storage.sqlite_errors import DatabaseGone
 from floto.core.errors import FlotoError
 from floto.core.spec.decider_spec import DeciderSpec
 from floto.core.swf.floto_defaults import DEFAULT_DOMAIN

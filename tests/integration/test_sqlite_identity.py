@@ -23,7 +23,7 @@ from floto.adapters.processes.leases import Leases
 from floto.adapters.sqlite import SqliteService
 from floto.adapters.sqlite.storage import database, listings, schema
 from floto.adapters.sqlite.storage.backup import back_up
-from floto.adapters.sqlite.storage.database import DatabaseGone
+from floto.adapters.sqlite.storage.sqlite_errors import DatabaseGone
 from floto.core.engine.stores.records import ListingQuery
 from floto.core.errors import ServiceError, ServiceUnavailable
 from floto.core.spec.decider_spec import DeciderSpec

@@ -36,15 +36,9 @@ from floto.adapters.clock import ClockWatch
 from floto.adapters.sqlite.group_commit import Job, Read, Write
 from floto.adapters.sqlite.recovery import Recovery
 from floto.adapters.sqlite.serving import Serving
-from floto.adapters.sqlite.storage.database import (
-    SLICE_SECONDS,
-    WHOLE_DATABASE,
-    Database,
-    DatabaseGone,
-    code_of,
-    is_busy,
-)
+from floto.adapters.sqlite.storage.database import SLICE_SECONDS, Database
 from floto.adapters.sqlite.storage.rows import UnreadableRun
+from floto.adapters.sqlite.storage.sqlite_errors import WHOLE_DATABASE, DatabaseGone, code_of, is_busy
 from floto.adapters.sqlite.storage.store import LOCK_SECONDS, SqliteStore
 from floto.adapters.sqlite.wait_queue import Poll, WaitQueue
 from floto.core.engine.engine import DeadlineError, Engine

@@ -16,9 +16,10 @@ from threading import Lock
 from floto.adapters.processes.leases import lease_directory
 from floto.adapters.processes.presence import may_see, pollers, redeliveries
 from floto.adapters.sqlite.sqlite_engine import SqliteEngine
-from floto.adapters.sqlite.storage.database import MEMORY, connect_reading, is_busy
+from floto.adapters.sqlite.storage.database import MEMORY, connect_reading
 from floto.adapters.sqlite.storage.rows import CLIENTS
 from floto.adapters.sqlite.storage.schema import Sql
+from floto.adapters.sqlite.storage.sqlite_errors import is_busy
 from floto.adapters.sqlite.storage.store import SqliteStore
 from floto.core.engine.stores.backlogs import backlogs, redelivered
 from floto.core.engine.tokens import TaskKind

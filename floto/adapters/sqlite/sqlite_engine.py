@@ -18,12 +18,8 @@ from floto.adapters.processes.presence import Presence
 from floto.adapters.sqlite.batches import Batches
 from floto.adapters.sqlite.fairness import Fairness
 from floto.adapters.sqlite.group_commit import Begun, GroupCommit, Job, Read, Write, Writer
-from floto.adapters.sqlite.storage.database import (
-    MEMORY,
-    Database,
-    Durability,
-    Translating,
-)
+from floto.adapters.sqlite.storage.database import MEMORY, Database, Durability
+from floto.adapters.sqlite.storage.sqlite_errors import Translating
 from floto.adapters.sqlite.storage.store import SqliteStore
 from floto.adapters.sqlite.wait_queue import Poll, WaitQueue
 from floto.adapters.sqlite.watcher import Watcher

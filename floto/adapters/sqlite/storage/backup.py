@@ -10,8 +10,9 @@ from pathlib import Path
 from uuid import uuid4
 
 from floto.adapters.processes.leases import is_any_held, lease_directory
-from floto.adapters.sqlite.storage.database import connect_reading, translated
+from floto.adapters.sqlite.storage.database import connect_reading
 from floto.adapters.sqlite.storage.rows import without_leases
+from floto.adapters.sqlite.storage.sqlite_errors import translated
 from floto.core.errors import ServiceError
 from floto.files import sync_directory
 
