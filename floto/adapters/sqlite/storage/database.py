@@ -12,7 +12,7 @@ from pathlib import Path
 from time import monotonic, sleep
 from typing import Literal
 
-from floto.adapters.processes.leases import Leases, lease_directory
+from floto.adapters.processes.leases import Leases, is_any_held, lease_directory
 from floto.adapters.processes.wakeups import Wakeups
 from floto.adapters.sqlite.storage.schema import VERSION, Sql, create, migrate
 from floto.adapters.sqlite.storage.sqlite_errors import DatabaseGone, code_of, is_busy, kind_of
@@ -240,12 +240,28 @@ def _prepare(db: sqlite3.Connection, path: str, durability: Durability) -> None:
     # Again, with the lock: another process may have been faster. After an error, closing rolls back.
     version = _check(db, path)
     if version != VERSION:
+        if version:
+            _check_unused(path)
         (migrate if version else create)(db)
         db.execute(f"PRAGMA application_id = {_APPLICATION}")
         db.execute(f"PRAGMA user_version = {VERSION}")
     db.execute(Sql.COMMIT)
     if 0 < version < VERSION:
-        log.info("%s: migrated from version %d of floto's tables to version %d", path, version, VERSION)
+        # A command shows warnings alone, and from now on no earlier floto can open the file.
+        log.warning("%s: migrated from version %d of floto's tables to version %d", path, version, VERSION)
+
+
+def _check_unused(path: str) -> None:
+    """Raise ``ServiceError`` if a process has the file of an earlier version open.
+
+    Its statements would fail after a migration, so that the results of its activities would be lost.
+    """
+    if path != MEMORY and is_any_held(lease_directory(path)):
+        message = (
+            f"{path} has to be migrated to version {VERSION} of floto's tables, and is in use: "
+            "stop the processes of the earlier floto that have it open"
+        )
+        raise ServiceError(message)
 
 
 def begin(db: sqlite3.Connection, seconds: float, is_given_up: Callable[[], bool] = lambda: False) -> None:
