@@ -6,7 +6,7 @@ import importlib
 import importlib.util
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from pathlib import Path
 from types import ModuleType
@@ -51,6 +51,49 @@ def load_spec(source: str) -> DeciderSpec:
         except SpecError as error:
             raise SpecError(f"{source}: {problem}" for problem in error.problems) from None
     return _named(source, DeciderSpec, "a spec is named FILE.json, FILE.py:name or module:name")
+
+
+def load_apart(source: str) -> DeciderSpec:
+    """Load a spec as ``load_spec`` does, but keep nothing that was imported and registered for it.
+
+    Two versions of a program have modules and activities of the same names. The one that is loaded last would
+    get the modules of the other, which Python has imported already, and could not register its activities.
+    """
+    # Imported here, because most commands do without activities.
+    from floto.runtime.workers.activities import DEFAULT  # noqa: PLC0415
+
+    modules, path = set(sys.modules), [*sys.path]
+    try:
+        with DEFAULT.apart():
+            return load_spec(source)
+    finally:
+        roots = {_root_of(source), *map(Path, set(sys.path).difference(path))}
+        sys.path[:] = path
+        _forget(set(sys.modules) - modules, roots)
+
+
+def _root_of(source: str) -> Path:
+    """Return the directory from which the modules of a source are imported."""
+    file, _, _ = source.rpartition(":")
+    if not file.endswith(".py"):
+        return Path.cwd()
+    path = Path(file).absolute()
+    return (_package_of(path) or (path.parent,))[0]
+
+
+def _forget(names: Collection[str], roots: Collection[Path]) -> None:
+    """Forget the modules, among those named, that are in the directories, or whose package is."""
+    found = {name: _directory_of(sys.modules.get(name.partition(".")[0])) for name in names}
+    for name in (name for name, directory in found.items() if directory in roots):
+        del sys.modules[name]
+
+
+def _directory_of(module: ModuleType | None) -> Path | None:
+    spec = None if module is None else module.__spec__
+    if spec is None:
+        return None
+    places = [*(spec.submodule_search_locations or ()), *([spec.origin] if spec.origin else ())]
+    return Path(places[0]).parent if places else None
 
 
 def absolute_source(source: str) -> str:

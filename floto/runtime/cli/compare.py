@@ -23,7 +23,7 @@ from floto.runtime.cli.histories import (
 from floto.runtime.cli.options import payloads_option
 from floto.runtime.cli.output import say
 from floto.runtime.cli.source import Where
-from floto.runtime.loading import load_spec
+from floto.runtime.loading import load_apart, load_spec
 
 
 @click.command("compare", short_help="Compare the decisions of two specs on histories")
@@ -40,7 +40,7 @@ def compare_command(
     For open runs, also show whether deploying NEW is safe. Exit code: 0 no change, 1 changes,
     2 a history cannot be read.
     """
-    before, after = load_spec(old), load_spec(new)
+    before, after = load_apart(old), load_spec(new)
     codec = CODEC.with_payloads(payloads)
     totals: Counter[Verdict] = Counter()
 

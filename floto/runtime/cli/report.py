@@ -23,7 +23,7 @@ from floto.runtime.cli.histories import each_file
 from floto.runtime.cli.options import domain_option, payloads_option, service_option
 from floto.runtime.cli.output import say, writing
 from floto.runtime.cli.source import LoadedRun, read_source, spec_of_run
-from floto.runtime.loading import load_spec
+from floto.runtime.loading import load_apart
 
 
 @click.command("report", short_help="Write the page of runs as one file")
@@ -55,7 +55,7 @@ def report_command(
     started. With --compare, its checks have what 'floto compare' prints and what 'floto redrive' would keep.
     """
     codec = CODEC.with_payloads(payloads)
-    other = None if compare is None else load_spec(compare)
+    other = None if compare is None else load_apart(compare)
     found = [
         _document(read_source(name, **where, run_id=None, asks_live=False), spec, other, codec)
         for name in each_file(histories)

@@ -110,6 +110,15 @@ class Activities:
         """
         return self._decorator(ActivityType(name, version), domain, generates=True)
 
+    @contextmanager
+    def apart(self) -> Iterator[None]:
+        """Forget, after the block, what was registered in it; in the block, forget what was before it."""
+        known, self._known = self._known, {}
+        try:
+            yield
+        finally:
+            self._known = known
+
     def find(self, activity_type: ActivityType, domain: str | None = None) -> RegisteredFunction | None:
         """Return the function of a type: for the domain, else without a domain, else any; or None."""
         known = self._known.get(activity_type, {})
