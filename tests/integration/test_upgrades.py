@@ -50,3 +50,13 @@ def test_command_that_migrates_a_file_says_so(path: Path, shell: Shell) -> None:
         assert "open" in done.stdout
         assert said in done.stderr
         assert bool(done.stderr) == bool(said)
+
+
+def test_backup_of_an_earlier_version_in_use_is_that_version(path: Path, shell: Shell) -> None:
+    other = Leases(lease_directory(path))
+    shell("backup", "before.db")
+    other.close()
+    copy = path.with_name("before.db")
+    assert (version(path), version(copy)) == (EARLIER, EARLIER)
+    assert "open" in shell("list", "--open", "--service", "sqlite:///before.db").stdout
+    assert version(path) == EARLIER

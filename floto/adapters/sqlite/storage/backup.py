@@ -12,6 +12,7 @@ from uuid import uuid4
 from floto.adapters.processes.leases import is_any_held, lease_directory
 from floto.adapters.sqlite.storage.database import connect_reading
 from floto.adapters.sqlite.storage.rows import without_leases
+from floto.adapters.sqlite.storage.schema import VERSION
 from floto.adapters.sqlite.storage.sqlite_errors import translated
 from floto.core.errors import ServiceError
 from floto.files import sync_directory
@@ -22,6 +23,7 @@ def back_up(source: str, target: Path, *, replace: bool = False) -> int:
 
     The copy contains all commits that were acknowledged before this call. The target is written only after
     the copy is complete and checked. Tasks that processes own can be claimed in the copy.
+    A database of an earlier version is copied as it is.
 
     Args:
         source: The path of the database.
@@ -91,19 +93,23 @@ def _check_free(source: str, target: Path) -> None:
 
 
 def _copy(source: str, new: Path) -> None:
-    with closing(connect_reading(source)) as old, closing(sqlite3.connect(new, isolation_level=None)) as copy:
+    with (
+        closing(connect_reading(source, any_version=True)) as old,
+        closing(sqlite3.connect(new, isolation_level=None)) as copy,
+    ):
         old.backup(copy)
-        # The leases of processes on the source have no meaning for the copy.
-        copy.executemany(
-            "UPDATE runs SET work = ? WHERE number = ?",
-            [
-                (without_leases(work), number)
-                for number, work in copy.execute("SELECT number, work FROM runs WHERE work IS NOT NULL")
-            ],
-        )
+        if copy.execute("PRAGMA user_version").fetchone()[0] == VERSION:
+            _remove_leases(copy)
         found = copy.execute("PRAGMA integrity_check").fetchone()[0]
         if found != "ok":
             message = f"the copy of {source} is damaged: {found}"
             raise ServiceError(message)
     with new.open("rb") as file:
         os.fsync(file.fileno())
+
+
+def _remove_leases(copy: sqlite3.Connection) -> None:
+    """Remove the leases of processes on the source, which have no meaning for the copy."""
+    rows = copy.execute("SELECT number, work FROM runs WHERE work IS NOT NULL").fetchall()
+    works = [(without_leases(work), number) for number, work in rows]
+    copy.executemany("UPDATE runs SET work = ? WHERE number = ?", works)

@@ -167,32 +167,37 @@ def connect(path: str, durability: Durability) -> sqlite3.Connection:
     return _opened(path, lambda db: _prepare(db, path, durability), path)
 
 
-def connect_reading(path: str) -> sqlite3.Connection:
+def connect_reading(path: str, *, any_version: bool = False) -> sqlite3.Connection:
     """Open a floto database for reading only; the file is not changed.
 
     A file in a read-only directory, such as a backup, can be read, too.
 
     Args:
         path: The file.
+        any_version: Open a file of an earlier version, too.
 
     Raises:
         ServiceError: if it is not a floto database, or of another version.
     """
+
+    def check(db: sqlite3.Connection) -> None:
+        _check_reading(db, path, any_version=any_version)
+
     name, log_file = Path(path).absolute().as_uri(), Path(f"{path}-wal")
     as_it_is = f"{name}?mode=ro&immutable=1"
     # A process that has the database open has a log. SQLite would make one that belongs to this user, and the
     # owner of the database could not write to that.
     if not os.access(path, os.W_OK) and not log_file.exists():
-        return _opened(as_it_is, lambda db: _check_reading(db, path), path)
+        return _opened(as_it_is, check, path)
     try:
-        return _opened(f"{name}?mode=ro", lambda db: _check_reading(db, path), path)
+        return _opened(f"{name}?mode=ro", check, path)
     except ServiceError as error:
         if os.access(Path(path).parent, os.W_OK):
             raise
         if log_file.exists() and log_file.stat().st_size:
             message = f"{error}; open it once as a user who may write there: {log_file} has to be read"
             raise type(error)(message) from error
-        return _opened(as_it_is, lambda db: _check_reading(db, path), path)
+        return _opened(as_it_is, check, path)
 
 
 def _opened(name: str, prepare: Callable[[sqlite3.Connection], None], path: str) -> sqlite3.Connection:
@@ -220,10 +225,10 @@ def _cannot_open(error: sqlite3.DatabaseError, path: str) -> ServiceError:
     return kind_of(error)(f"cannot open {path}: {error}")
 
 
-def _check_reading(db: sqlite3.Connection, path: str) -> None:
+def _check_reading(db: sqlite3.Connection, path: str, *, any_version: bool) -> None:
     db.execute("PRAGMA query_only = ON")
     version = _version(db, path)
-    if version != VERSION:
+    if version != VERSION and not (version and any_version):
         message = f"{path} has version {version} of floto's tables; open it for writing once to migrate it"
         raise ServiceError(message)
 
