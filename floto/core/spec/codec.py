@@ -43,6 +43,9 @@ Repeat = bool | str
 
 _Reader = Callable[[Any, Any], Any]
 
+#: The methods of retry strategies and of joins.
+_METHODS = ("delay", "verdict")
+
 #: Tables of tags whose converters are kept, because the reader of each class is compiled.
 _CONVERTERS = 32
 
@@ -176,7 +179,7 @@ def _converter_of(types: tuple[tuple[str, type], ...], *, refuses: bool = True) 
         lambda cls: cls in (JoinOption, OnTimeout),
         lambda value, _: _tagged(value, readers) if isinstance(value, Mapping) else value,
     )
-    converter.register_unstructure_hook_func(attrs.has, unknown)
+    converter.register_unstructure_hook_func(_needs_tag, unknown)
     tags = {cls: tag for tag, cls in types}
     converter.register_structure_hook_factory(lambda cls: cls in tags, lambda cls: readers.of(tags[cls]))
     for tag, cls in types:
@@ -233,6 +236,11 @@ def _writer(
         return out
 
     return write
+
+
+def _needs_tag(cls: Any) -> bool:
+    """Return True for the classes of objects that cannot be read from their fields alone."""
+    return attrs.has(cls) or any(callable(getattr(cls, method, None)) for method in _METHODS)
 
 
 def _refuse_unknown(value: Any) -> NoReturn:

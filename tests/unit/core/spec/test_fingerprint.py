@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import dataclass
 from datetime import timedelta
 from functools import cached_property, partial
 from typing import Any
@@ -12,7 +13,7 @@ import pytest
 from attrs import field, frozen
 
 import floto
-from floto import CODEC, DeciderSpec, FixedDelay, Retry
+from floto import CODEC, DeciderSpec, FixedDelay, Retry, SpecError
 from floto.core.spec.fingerprint import digests_of, fingerprint, own_digest
 from tests.unit.recorder import spec, task
 
@@ -37,6 +38,20 @@ class Own:
         return 0 if retry.number <= 1 else None
 
 
+@dataclass(frozen=True)
+class Data:
+    """The same as a dataclass."""
+
+    most: Any
+
+    def delay(self, retry: Retry) -> float | None:
+        return 0 if retry.number <= 1 else None
+
+
+class Derived(Data):
+    """A class that differs in its name."""
+
+
 @frozen
 class Lazy(Own):
     """A strategy that remembers what it computes."""
@@ -56,6 +71,9 @@ class Cached(Plain):
     def double(self) -> int:
         self._known = True
         return 2 * int(self.most)
+
+
+KINDS: tuple[Any, ...] = (Own, Plain, Data, Derived)
 
 
 def with_strategy(strategy: Any, name: str = "a") -> DeciderSpec:
@@ -87,21 +105,21 @@ VALUES: list[Any] = [
 
 
 def test_specs_with_different_values_of_own_classes_have_different_digests() -> None:
-    digests = [own_digest(with_strategy(kind(value))) for kind in (Own, Plain) for value in VALUES]
+    digests = [own_digest(with_strategy(kind(value))) for kind in KINDS for value in VALUES]
     assert None not in digests
     assert len(set(digests)) == len(digests)
     assert own_digest(with_strategy(Own(1), "b")) not in digests
 
 
 PRINT = """
-from tests.unit.core.spec.test_fingerprint import VALUES, Own, Plain, own_digest, with_strategy
-print([own_digest(with_strategy(kind(value))) for kind in (Own, Plain) for value in VALUES])
+from tests.unit.core.spec.test_fingerprint import KINDS, VALUES, own_digest, with_strategy
+print([own_digest(with_strategy(kind(value))) for kind in KINDS for value in VALUES])
 """
 
 
 def test_digest_of_own_classes_is_the_same_in_every_process() -> None:
     """Sets have another order in it, and objects other addresses."""
-    digests = [own_digest(with_strategy(kind(value))) for kind in (Own, Plain) for value in VALUES]
+    digests = [own_digest(with_strategy(kind(value))) for kind in KINDS for value in VALUES]
     done = subprocess.run([sys.executable, "-c", PRINT], capture_output=True, text=True, check=True)
     assert done.stdout == f"{digests}\n"
 
@@ -124,6 +142,13 @@ def test_strategy_that_cannot_be_described_has_no_digest() -> None:
             return super().__getattribute__(name)
 
     assert own_digest(with_strategy(frozen(Broken)())) is None
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_spec_with_an_own_strategy_without_a_tag_is_not_written(kind: Any) -> None:
+    """Nobody could read it: its fields do not say what it does."""
+    with pytest.raises(SpecError, match=f"^{kind.__name__} is not registered; give it a tag"):
+        with_strategy(kind(1)).to_json()
 
 
 def test_digest_is_the_fingerprint_if_the_codec_writes_the_spec() -> None:
