@@ -15,11 +15,11 @@ The class says whether the call was carried out and whether the error is transie
 - ``UnknownResource`` and every other ``ServiceFault``: permanent, as SWF has refused the call.
 
 ``SwfService`` records which calls have succeeded and applies these two rules. Credentials that were accepted
-once are accepted again after they are refreshed or a person logs in. Permissions are given per operation, so
-only an operation that was permitted before is expected to be permitted again: its policy is being changed, or
-has not reached every server of AWS. ``floto.run`` without permission to start a run must raise an error
-instead of waiting for ever. Registration is the exception: a process without permission to register a type
-uses the types that others registered.
+once are accepted again after they are refreshed, replaced (``renewed_credentials``), or a person logs in.
+Permissions are given per operation, so only an operation that was permitted before is expected to be
+permitted again: its policy is being changed, or has not reached every server of AWS. ``floto.run`` without
+permission to start a run must raise an error instead of waiting for ever. Registration is the exception: a
+process without permission to register a type uses the types that others registered.
 
 A wrong clock is transient from the first call on, because NTP corrects it; callers limit the time.
 

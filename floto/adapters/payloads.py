@@ -119,7 +119,9 @@ def _s3() -> Any:
     # Imported here, so that programs without S3 do not load boto3.
     import boto3  # noqa: PLC0415
 
-    return boto3.client("s3")
+    from floto.adapters.renewed_credentials import renew  # noqa: PLC0415
+
+    return renew(boto3.client("s3"))
 
 
 def _need_s3(reply: dict[str, Any]) -> None:

@@ -14,6 +14,7 @@ from floto import forks
 from floto.adapters.answers import guard
 from floto.adapters.aws_errors import called
 from floto.adapters.pending_calls import PendingCalls
+from floto.adapters.renewed_credentials import configured_credentials, renew
 from floto.core.engine.registration.regions import DEFAULT_REGION
 from floto.core.errors import ServiceFault
 
@@ -54,7 +55,7 @@ def make_client(
     session = called(_local_session) if on_this_machine else boto3
     client = called(session.client, "swf", region_name=region, endpoint_url=endpoint_url, config=config)
     guard(client)
-    return client
+    return renew(client, _local_credentials if on_this_machine else configured_credentials)
 
 
 class ClientOfProcess:
@@ -90,11 +91,20 @@ _OF_PARENTS: list[Any] = []
 
 
 def _local_session() -> Any:
-    session = botocore.session.Session()
-    # Outside of a cloud, asking for its metadata service takes seconds until a time-out.
-    session.get_component("credential_provider").remove("iam-role")
+    session = _session_outside_of_a_cloud()
     if session.get_credentials() is None:
         session.set_credentials("local", "local")
     if session.get_config_variable("region") is None:
         session.set_config_variable("region", DEFAULT_REGION)
     return boto3.Session(botocore_session=session)
+
+
+def _local_credentials() -> Any:
+    return _session_outside_of_a_cloud().get_credentials()
+
+
+def _session_outside_of_a_cloud() -> Any:
+    session = botocore.session.Session()
+    # Asking for the metadata service takes seconds until a time-out.
+    session.get_component("credential_provider").remove("iam-role")
+    return session

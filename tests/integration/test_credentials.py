@@ -1,0 +1,169 @@
+"""Credentials that change while a client is in use."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from botocore import exceptions as b
+
+from floto.adapters import renewed_credentials
+from floto.adapters.payloads import S3Store
+from floto.adapters.renewed_credentials import renew
+from floto.adapters.swf import SwfService
+from floto.adapters.swf_client import make_client
+from floto.core.errors import ServiceError, StoreUnavailable, Unauthenticated
+from floto.runtime.retrying import report
+from floto.runtime.shutdown import StopFlag
+from tests.integration.scripted import SLOW_DOWN, Answer, refusing, scripted
+
+UNKNOWN_KEY = refusing("UnrecognizedClientException", status=403)
+EXPIRED = refusing("ExpiredTokenException")
+ACCEPTED = Answer(request_id="1", kind=None)
+
+
+@pytest.fixture
+def configure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """A function that writes the credentials file of AWS, which is empty at first."""
+    file, config = tmp_path / "credentials", tmp_path / "config"
+    file.touch()
+    config.write_text("[default]\nregion = us-east-1\n")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(file))
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(config))
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
+    monkeypatch.setattr(renewed_credentials, "_PAUSE_SECONDS", 0)
+
+    def write(key: str, profile: str = "default") -> None:
+        file.write_text(f"[{profile}]\naws_access_key_id = {key}\naws_secret_access_key = secret\n")
+
+    return write
+
+
+def key_of(client: Any) -> str | None:
+    """The access key that a client of boto3 signs with."""
+    credentials = client._request_signer._credentials  # noqa: SLF001
+    return credentials and str(credentials.access_key)
+
+
+def complete(client: Any) -> None:
+    SwfService(client, "d").respond_activity_task_completed("token", "result")
+
+
+@pytest.mark.parametrize("refusal", [UNKNOWN_KEY, EXPIRED])
+@pytest.mark.parametrize("on_this_machine", [True, False])
+def test_report_is_signed_with_the_new_keys_of_the_credentials_file(
+    refusal: Answer, *, on_this_machine: bool, configure: Any
+) -> None:
+    configure("OLD")
+    with scripted(ACCEPTED, refusal, ACCEPTED) as (url, seen):
+        client = make_client(None, url, on_this_machine=on_this_machine)
+        complete(client)
+        configure("NEW")
+        report(StopFlag(), SwfService(client, "d").respond_activity_task_completed, "token", "result")
+        client.close()
+    assert key_of(client) == "NEW"
+    assert len(seen) == 3
+
+
+def test_credentials_that_are_configured_later_are_used(configure: Any) -> None:
+    with scripted(ACCEPTED) as (url, seen):
+        client = make_client(None, url)
+        with pytest.raises(Unauthenticated):
+            complete(client)
+        configure("NEW")
+        with pytest.raises(Unauthenticated):
+            complete(client)
+        complete(client)
+        client.close()
+    assert len(seen) == 1
+
+
+def test_new_keys_are_those_of_the_profile_of_the_default_session(configure: Any) -> None:
+    configure("OLD", "other")
+    boto3.setup_default_session(profile_name="other", region_name="us-east-1")
+    with scripted(UNKNOWN_KEY) as (url, _):
+        client = make_client(None, url)
+        configure("NEW", "other")
+        with pytest.raises(ServiceError):
+            complete(client)
+        client.close()
+    assert key_of(client) == "NEW"
+
+
+def test_keys_that_a_program_gave_to_boto3_are_kept(configure: Any) -> None:
+    given: Any = {"aws_access_key_id": "GIVEN", "aws_secret_access_key": "secret"}
+    boto3.setup_default_session(**given)
+    with scripted(UNKNOWN_KEY) as (url, _):
+        client = make_client(None, url)
+        configure("OTHER")
+        with pytest.raises(ServiceError):
+            complete(client)
+        client.close()
+    assert key_of(client) == "GIVEN"
+
+
+@pytest.mark.parametrize("refusal", [SLOW_DOWN, refusing("InternalFailure", status=500)])
+def test_other_errors_read_no_credentials(refusal: Answer, configure: Any) -> None:
+    configure("OLD")
+    with scripted(refusal) as (url, _):
+        client = make_client(None, url)
+        configure("NEW")
+        with pytest.raises(ServiceError):
+            complete(client)
+        client.close()
+    assert key_of(client) == "OLD"
+
+
+@pytest.mark.parametrize("problem", [b.PartialCredentialsError(provider="p", cred_var="c"), OSError("no")])
+def test_unreadable_file_leaves_the_keys_as_they_are(problem: Exception, configure: Any) -> None:
+    def read() -> Any:
+        raise problem
+
+    configure("OLD")
+    with scripted(UNKNOWN_KEY) as (url, _):
+        client = renew(boto3.client("swf", endpoint_url=url), read)
+        with pytest.raises(b.ClientError):
+            client.respond_activity_task_completed(taskToken="token")
+        client.close()
+    assert key_of(client) == "OLD"
+
+
+def test_file_is_read_once_in_some_seconds_by_one_thread(
+    configure: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(renewed_credentials, "_PAUSE_SECONDS", 600)
+    reads: list[None] = []
+    configure("OLD")
+    with scripted(UNKNOWN_KEY) as (url, _):
+        client = renew(boto3.client("swf", endpoint_url=url), lambda: reads.append(None))
+        calls = [threading.Thread(target=complete_and_fail, args=(client,)) for _ in range(5)]
+        for call in calls:
+            call.start()
+        for call in calls:
+            call.join()
+        client.close()
+    assert len(reads) == 1
+
+
+def complete_and_fail(client: Any) -> None:
+    with pytest.raises(ServiceError):
+        complete(client)
+
+
+def test_payload_store_in_s3_uses_new_keys(configure: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    configure("OLD")
+    body = b"<Error><Code>InvalidAccessKeyId</Code><Message>no</Message></Error>"
+    with scripted(Answer(403, "application/xml", body)) as (url, _):
+        monkeypatch.setenv("AWS_ENDPOINT_URL_S3", url)
+        store = S3Store("bucket")
+        configure("NEW")
+        with pytest.raises(StoreUnavailable):
+            store.put("value")
+    assert key_of(store.client) == "NEW"
