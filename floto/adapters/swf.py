@@ -37,6 +37,7 @@ _Registration = registrations.WorkflowType | registrations.ActivityType
 _IDLE_SECONDS = 0.1
 _BEGINNING = datetime(1970, 1, 2, tzinfo=UTC)
 _EXISTS = frozenset({"DomainAlreadyExistsFault", "TypeAlreadyExistsFault"})
+_DEPRECATED = "DomainDeprecatedFault"
 
 
 class SwfService:
@@ -78,16 +79,24 @@ class SwfService:
             activity_types: The activity types to register.
 
         Raises:
-            ServiceError: if a call fails; a call without permission only logs a warning.
+            ServiceError: if a call fails; without permission, and in a deprecated domain, it logs a warning.
         """
         self._prepare(None, self._domain, self.register_domain)
-        for kinds, registration in (
-            (workflow_types, registrations.WorkflowType),
-            (activity_types, registrations.ActivityType),
-        ):
-            for kind in kinds:
-                full = registration(domain=self._domain, name=kind.name, version=kind.version)
-                self._prepare(full, kind.name, self.register, full)
+        try:
+            for kinds, registration in (
+                (workflow_types, registrations.WorkflowType),
+                (activity_types, registrations.ActivityType),
+            ):
+                for kind in kinds:
+                    full = registration(domain=self._domain, name=kind.name, version=kind.version)
+                    self._prepare(full, kind.name, self.register, full)
+        except ServiceFault as fault:
+            if fault.code != _DEPRECATED:
+                raise
+            # Its open runs go on, and need deciders and workers.
+            log.warning(
+                "domain %r is deprecated: no type is registered in it, and no run starts", self._domain
+            )
         self._registered.clear()
 
     def register_domain(self, retention_days: int = RETENTION_DAYS, description: str | None = None) -> None:

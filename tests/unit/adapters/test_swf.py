@@ -234,6 +234,15 @@ def test_prepare_without_permission_logs_and_continues(
     assert caplog.text.count("not you") == 3
 
 
+def test_prepare_in_a_deprecated_domain_logs_once_and_continues(
+    stub: Stubber, service: SwfService, caplog: pytest.LogCaptureFixture
+) -> None:
+    stub.add_client_error("register_domain", "DomainAlreadyExistsFault")
+    stub.add_client_error("register_workflow_type", "DomainDeprecatedFault")
+    service.prepare([WorkflowType("order", "v1")], [ActivityType("pay", "v1"), ActivityType("pay", "v2")])
+    assert caplog.text.count("'shop' is deprecated") == 1
+
+
 def listed(**more: Any) -> dict[str, Any]:
     kind = {"name": "order", "version": "v1"}
     return {
