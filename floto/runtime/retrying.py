@@ -100,6 +100,11 @@ def refusal(fault: ServiceFault) -> str:
     return shorten_middle(str(fault).encode("ascii", "backslashreplace").decode(), _REFUSAL_LIMIT)
 
 
+def brief(error: BaseException | None) -> str:
+    """Return the message of an error in one short line, for logs: some error responses are whole pages."""
+    return " ".join(str(error).split())[:_LONGEST_MESSAGE]
+
+
 @frozen
 class Policy:
     """The errors after which a call is retried, and for how long."""
@@ -296,11 +301,9 @@ def _sleep(stop: StopFlag, seconds: float) -> None:
 def _warn(state: RetryCallState) -> None:
     """Log a failed attempt, with the rate limit of ``TroubleLog`` over all threads that use the service."""
     call: Any = getattr(state.fn, "__wrapped__", state.fn)
-    # One line: some error responses are whole pages.
-    what = " ".join(str(_error(state)).split())[:_LONGEST_MESSAGE]
     message = "%s failed (%s); attempt %d in %.1f s"
     number, wait = state.attempt_number + 1, state.upcoming_sleep
-    trouble_log_of(call).failed(_name(call), message, _name(call), what, number, wait)
+    trouble_log_of(call).failed(_name(call), message, _name(call), brief(_error(state)), number, wait)
 
 
 def _name(call: Callable[..., object]) -> str:

@@ -49,7 +49,7 @@ from floto.runtime.deciders.decider_process import DeciderSettings, start
 from floto.runtime.deciders.deciding_at_once import DecidingAtOnce
 from floto.runtime.deciders.late_histories import LateHistories
 from floto.runtime.deciders.progress_cache import ProgressCache
-from floto.runtime.deciders.responding import respond
+from floto.runtime.deciders.responding import log_no_response, respond
 from floto.runtime.deciders.spec_choice import DeciderSpecs, NoSpec, OtherSpec, read_spec
 from floto.runtime.deciders.takeovers import Takeovers
 from floto.runtime.presence import announced
@@ -283,8 +283,7 @@ class Decider:
             raise
         except Exception as raised:  # noqa: BLE001 - logged; other runs continue
             # A bug here must not fail the run: without a response, the task times out and is scheduled again.
-            message = "run %s: no decision; the decision task will time out and be scheduled again"
-            self._troubles.failed(task.execution, message, task.execution, level=logging.ERROR, error=raised)
+            log_no_response(self._troubles, task, raised)
             error = raised
         else:
             self._troubles.over(task.execution)

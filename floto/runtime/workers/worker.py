@@ -21,7 +21,7 @@ from floto.core.swf.shapes import WorkflowExecution
 from floto.core.swf.wire import WireError
 from floto.runtime.connect import checked_identity, closing, service_for
 from floto.runtime.presence import announced
-from floto.runtime.retrying import is_malformed, poll, poll_alone, report
+from floto.runtime.retrying import brief, is_malformed, poll, poll_alone, report
 from floto.runtime.shutdown import StopFlag, stop_on_signals
 from floto.runtime.start_lines import describe_service, describe_types
 from floto.runtime.workers import activities
@@ -314,10 +314,9 @@ class ActivityWorker:
         except ServiceGone:
             log.warning("activity %s: the service is gone; its result is lost", current.id)
         except ServiceError as error:
-            message = "activity %s: cannot report its result"
-            self._troubles.failed("results", message, current.id, level=logging.ERROR, error=error)
-        else:
-            self._troubles.over("results")
+            # A line for each result that is lost, and no traceback: the cause is outside of this process.
+            message = "activity %s: gave up reporting its result, which may be lost (%s)"
+            log.error(message, current.id, brief(error))  # noqa: TRY400
         return following
 
     def _report_and_poll(self, current: RunningActivity, outcome: Outcome) -> RunningActivity | None:

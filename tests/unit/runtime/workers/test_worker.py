@@ -2,12 +2,28 @@
 
 from __future__ import annotations
 
+import logging
+import threading
 from typing import Any
 
 import pytest
+from attrs import evolve
 
+from floto.core.errors import ServiceUnavailable
+from floto.core.swf.service import PolledActivityTask
+from floto.core.swf.shapes import ActivityType, WorkflowExecution
 from floto.core.swf.wire import WireError
+from floto.runtime import retrying
+from floto.runtime.workers.activities import Activities
 from floto.runtime.workers.worker import ActivityWorker
+
+TASK = PolledActivityTask(
+    token="token",  # noqa: S106 - not a password
+    execution=WorkflowExecution("order-1", "run-1"),
+    activity_id="a",
+    activity_type=ActivityType("work", "1"),
+    started_event_id=6,
+)
 
 
 def test_worker_continues_after_an_unreadable_task(caplog: pytest.LogCaptureFixture) -> None:
@@ -24,3 +40,36 @@ def test_worker_continues_after_an_unreadable_task(caplog: pytest.LogCaptureFixt
     worker.run()
     assert polls == []
     assert "activityId must be a string" in caplog.text
+
+
+def test_each_result_that_is_lost_is_named_in_one_line(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(retrying, "REPORT", evolve(retrying.REPORT, seconds=0.1))
+    both = threading.Barrier(2)
+    tasks = [evolve(TASK, activity_id=name) for name in ("a", "b")]
+
+    class Away:
+        def poll_for_activity_task(self, *_: Any) -> PolledActivityTask | None:
+            if tasks:
+                return tasks.pop()
+            worker.stop()
+            return None
+
+        def record_activity_task_heartbeat(self, *_: Any) -> bool:
+            return False
+
+        def respond_activity_task_completed(self, *_: Any) -> None:
+            problem = "no route to host"
+            raise ServiceUnavailable(problem)
+
+    away: Any = Away()
+    activities = Activities()
+    activities.activity(name="work", version="1")(both.wait)
+    monkeypatch.setattr(retrying, "_LAST_REPORT_SECONDS", 0.1)
+    worker = ActivityWorker(service=away, activities=activities, concurrency=3)
+    worker.run()
+    lost = [record for record in caplog.records if record.levelno == logging.ERROR]
+    assert {record.getMessage()[:11] for record in lost} == {"activity a:", "activity b:"}
+    assert not any(record.exc_info for record in lost)
+    assert all("no route to host" in record.getMessage() for record in lost)
