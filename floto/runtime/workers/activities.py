@@ -211,6 +211,8 @@ class RunningActivity:
         self.task = task
         #: True if this activity should stop: cancellation was requested, or its result will not be used.
         self.cancel_requested = False
+        #: True if the task may have been closed before its activity begins, which a heartbeat tells.
+        self.is_late = False
         #: True if the task is closed or given up: its result will be dropped.
         self.gone = False
         #: True while the result is being reported: refused heartbeats are ignored then.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from functools import partial
 from queue import SimpleQueue
 
@@ -37,6 +38,9 @@ log = logging.getLogger("floto")
 #: Default seconds that a poll waits, for services that let the caller choose; a stop may take as long.
 POLL_SECONDS = 1.0
 _SLOT_SECONDS = 0.5
+#: SWF holds a poll for 60 seconds. If it has taken longer by the clock of the machine, the process was
+#: suspended, and the task may have been dispatched long ago.
+_LONGEST_POLL_SECONDS = 65.0
 #: Seconds between checks that an activity which the worker waits for was not abandoned.
 _JOIN_SECONDS = 0.1
 #: A worker claims no task while this number of abandoned activities still run, or four times its slots if
@@ -168,11 +172,12 @@ class ActivityWorker:
 
     def _take_tasks(self) -> None:
         while self._free_slot():
+            began = time.time()
             task = self._next_task()
             if task is None:
                 self._slots.release()
             else:
-                self._start(task)
+                self._start(task, is_late=time.time() - began > _LONGEST_POLL_SECONDS)
 
     def _next_task(self) -> PolledActivityTask | None:
         polled = poll_alone if self._sole else poll
@@ -211,8 +216,9 @@ class ActivityWorker:
         self._troubles.failed("abandoned", message, count, level=logging.ERROR)
         return True
 
-    def _start(self, task: PolledActivityTask) -> None:
+    def _start(self, task: PolledActivityTask, *, is_late: bool) -> None:
         current = RunningActivity(task, self._service.record_activity_task_heartbeat, self._abandon)
+        current.is_late = is_late
         with self._lock:
             self._running[current] = None
         if self._idle.acquire(blocking=False):
@@ -254,6 +260,10 @@ class ActivityWorker:
     def _work(self, current: RunningActivity) -> RunningActivity | None:
         """Run an activity; return the next one if its task was claimed with the report."""
         with current.logged(), self._heartbeats.watching(current):
+            if current.is_late:
+                current.beat()
+                if current.gone:
+                    return None
             log.debug("activity %s begins", current.id)
             try:
                 outcome = self._outcome(current)

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from typing import Any
 
 import pytest
 from attrs import evolve
 
-from floto.core.errors import ServiceUnavailable
+from floto.core.errors import ServiceUnavailable, UnknownResource
 from floto.core.swf.service import PolledActivityTask
 from floto.core.swf.shapes import ActivityType, WorkflowExecution
 from floto.core.swf.wire import WireError
 from floto.runtime import retrying
+from floto.runtime.workers import worker as workers
 from floto.runtime.workers.activities import Activities
 from floto.runtime.workers.worker import ActivityWorker
 
@@ -73,3 +75,49 @@ def test_each_result_that_is_lost_is_named_in_one_line(
     assert {record.getMessage()[:11] for record in lost} == {"activity a:", "activity b:"}
     assert not any(record.exc_info for record in lost)
     assert all("no route to host" in record.getMessage() for record in lost)
+
+
+CLOSED = UnknownResource("UnknownResourceFault", "Unknown activity")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "heartbeat", "calls"),
+    [
+        (0.2, CLOSED, ["heartbeat"]),
+        (0.2, ServiceUnavailable("no route to host"), ["heartbeat", "work", "completed"]),
+        (0.2, None, ["heartbeat", "work", "completed"]),
+        (0.0, CLOSED, ["work", "completed"]),
+    ],
+)
+def test_task_that_was_closed_while_the_worker_was_suspended_is_not_begun(
+    seconds: float, heartbeat: Exception | None, calls: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workers, "_LONGEST_POLL_SECONDS", 0.1)
+    seen: list[str] = []
+    tasks = [TASK]
+
+    class Suspended:
+        def poll_for_activity_task(self, *_: Any) -> PolledActivityTask | None:
+            if tasks:
+                clock[0] += seconds
+                return tasks.pop()
+            worker.stop()
+            return None
+
+        def record_activity_task_heartbeat(self, *_: Any) -> bool:
+            seen.append("heartbeat")
+            if heartbeat is not None:
+                raise heartbeat
+            return False
+
+        def respond_activity_task_completed(self, *_: Any) -> None:
+            seen.append("completed")
+
+    clock = [time.time()]
+    monkeypatch.setattr(time, "time", lambda: clock[0])
+    suspended: Any = Suspended()
+    activities = Activities()
+    activities.activity(name="work", version="1")(lambda: seen.append("work"))
+    worker = ActivityWorker(service=suspended, activities=activities)
+    worker.run()
+    assert seen == calls
