@@ -16,7 +16,9 @@ from __future__ import annotations
 import contextlib
 import json as json_
 import logging
+import math
 import sys
+import time
 import traceback
 from contextvars import ContextVar
 from datetime import UTC, datetime
@@ -30,6 +32,9 @@ from floto.core.visible import shell_word, visible
 _NAMES = ("floto", "floto.activity", "floto.progress")
 #: Loggers of libraries that describe each of their steps at level INFO; only their warnings are shown.
 _LOUD = ("botocore", "connected_components", "rust-sugiyama")
+#: The logger to which botocore logs a traceback for each call whose credentials it cannot refresh, and the
+#: least seconds between two of these records that are shown.
+_REFRESHING, _REFRESHING_SECONDS = "botocore.credentials", 60.0
 #: The mark before each line of a traceback.
 _MARK = "  | "
 #: The formats of a log, the values of ``--log-format``.
@@ -135,6 +140,26 @@ def _unmarked(text: str) -> str:
 ONE_LINE = OneLine()
 
 
+class _FewRefreshes(logging.Filter):
+    """A filter for botocore's records about credentials that it cannot refresh: few, without a traceback."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._shown_at = -math.inf
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Return False for a record that is left out."""
+        if record.name != _REFRESHING or not record.exc_info:
+            return True
+        now = time.monotonic()
+        if now - self._shown_at < _REFRESHING_SECONDS:
+            return False
+        self._shown_at = now
+        record.msg, record.args = f"{record.getMessage()} ({record.exc_info[1]})", ()
+        record.exc_info = record.exc_text = None
+        return True
+
+
 class TextFormatter(logging.Formatter):
     """Formats ``TIME LEVEL LOGGER workflow_id=... run_id=... task=... attempt=...: MESSAGE``.
 
@@ -222,7 +247,8 @@ def configure(
 
     Args:
         level: The minimum level of records, for loggers without a level of their own. Libraries that log each
-            of their steps, such as botocore, get the level WARNING.
+            of their steps, such as botocore, get the level WARNING. Of botocore's warnings that credentials
+            cannot be refreshed, one is shown per minute.
         json: Log one JSON object per line instead of text.
         stream: The stream to write to; default: stderr.
     """
@@ -242,6 +268,7 @@ def install(handler: logging.Handler, level: int | str, format: str) -> None:
     """
     reset()
     root = logging.getLogger()
+    handler.addFilter(_FewRefreshes())
     handler.addFilter(ONE_LINE)
     # A level that the user has set stays.
     loud = [each for each in map(logging.getLogger, _LOUD) if each.level == logging.NOTSET]

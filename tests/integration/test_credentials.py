@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import boto3
 import pytest
 from botocore import exceptions as b
+from botocore.credentials import RefreshableCredentials
 
+from floto import logs
 from floto.adapters import renewed_credentials
 from floto.adapters.payloads import S3Store
 from floto.adapters.renewed_credentials import renew
@@ -167,3 +170,22 @@ def test_payload_store_in_s3_uses_new_keys(configure: Any, monkeypatch: pytest.M
         with pytest.raises(StoreUnavailable):
             store.put("value")
     assert key_of(store.client) == "NEW"
+
+
+def test_credentials_that_cannot_be_refreshed_are_one_line_of_the_log() -> None:
+    def refresh() -> Any:
+        problem = "log in again"
+        raise ValueError(problem)
+
+    old = {"access_key": "a", "secret_key": "b", "token": "c", "expiry_time": "2020-01-01T00:00:00Z"}
+    credentials = RefreshableCredentials.create_from_metadata(old, refresh, "test")
+    stream = StringIO()
+    logs.configure(stream=stream)
+    try:
+        for _ in range(3):
+            with pytest.raises(ValueError, match="log in again"):
+                credentials.get_frozen_credentials()
+    finally:
+        logs.reset()
+    assert stream.getvalue().count("log in again") == 1
+    assert stream.getvalue().count("\n") == 1

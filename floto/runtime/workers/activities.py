@@ -24,7 +24,7 @@ from floto.core.swf import service as ports
 from floto.core.swf.limits import HEARTBEAT_LIMIT
 from floto.core.swf.shapes import ActivityType, WorkflowExecution
 from floto.core.user_calls import caller
-from floto.runtime.retrying import is_malformed, is_permanent
+from floto.runtime.retrying import brief, is_malformed, is_permanent
 from floto.simulated_activity import SimulatedActivity, simulated_activity
 from floto.trouble_log import trouble_log_of
 
@@ -298,7 +298,7 @@ class RunningActivity:
                 self.lose(str(error))
                 return True
             trouble_log_of(self._record).failed(
-                "heartbeats", "activity %s: heartbeat failed (%s)", self.id, error
+                "heartbeats", "activity %s: heartbeat failed (%s)", self.id, brief(error)
             )
             return False
         self._permanent_errors, self._extended_seconds = 0, None
