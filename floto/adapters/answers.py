@@ -69,7 +69,8 @@ def _check(response_dict: dict[str, Any], operation_model: Any, **_: Any) -> Non
             message = f"not an answer of SWF (HTTP {status}, {kind}): {problem}: {_excerpt(body)!r}"
             raise ResponseParserError(message)
     elif not isinstance((answer or {}).get("__type"), str):
-        response_dict["body"] = json.dumps({"message": _excerpt(body)}).encode()
+        message = f"not an answer of SWF: {_excerpt(body)!r}" if body else "not an answer of SWF, and empty"
+        response_dict["body"] = json.dumps({"message": message}).encode()
 
 
 def _problem(response: dict[str, Any], answer: dict[str, Any] | None, operation: Any) -> str | None:

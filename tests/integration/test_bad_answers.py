@@ -165,6 +165,15 @@ def test_valid_response_is_returned_for_every_operation() -> None:
     assert seen == names
 
 
+@pytest.mark.parametrize("page", [Answer(502, None), Answer(502, "text/html", PAGE)])
+def test_error_for_a_page_of_a_proxy_says_that_it_is_not_of_swf(page: Answer) -> None:
+    with (
+        connected(page) as (service, _),
+        pytest.raises(ServiceUnavailable, match="502: not an answer of SWF"),
+    ):
+        service.latest_execution("w")
+
+
 @pytest.mark.parametrize("body", [{}, {"error": "log in"}, {"members": None}])
 def test_response_without_required_members_is_refused(body: Any) -> None:
     """``ListTagsForResource`` alone may answer with nothing."""
