@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
@@ -181,7 +182,8 @@ class LiveTable:
     def __init__(self, spec: DeciderSpec, console: Console, codec: Codec = CODEC) -> None:
         self._rows = Rows(spec, codec)
         self._console = console
-        self._began = datetime.now(UTC)
+        #: Monotonic: the clock of the machine may be set.
+        self._began = time.monotonic()
         self._state = State()
         #: The state whose rows were computed last, and those rows.
         self._shown = self._state, self._rows.at(self._state)
@@ -209,9 +211,9 @@ class LiveTable:
         table.add_column("", overflow="ellipsis", no_wrap=True, ratio=2)
         for row in fitting(all_rows, max(self._console.height - _FRAME_LINES, 1)):
             table.add_row(*_cells(row, now))
-        return Group(table, self._summary(all_rows, now))
+        return Group(table, self._summary(all_rows))
 
-    def _summary(self, all_rows: Sequence[Row], now: datetime) -> RenderableType:
+    def _summary(self, all_rows: Sequence[Row]) -> RenderableType:
         done = sum(row.status is TaskStatus.DONE for row in all_rows)
         line = Table.grid(padding=(0, 2, 0, 0))
         for _ in range(3):
@@ -219,7 +221,7 @@ class LiveTable:
         line.add_row(
             ProgressBar(total=max(len(all_rows), 1), completed=done, width=24),
             Text(counts(all_rows)),
-            Text(_clock((now - self._began).total_seconds()), style="dim"),
+            Text(_clock(time.monotonic() - self._began), style="dim"),
         )
         return line
 

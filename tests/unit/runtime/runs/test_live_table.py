@@ -6,6 +6,7 @@ import io
 import re
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from types import SimpleNamespace
 
 import pytest
 from rich.console import Console
@@ -17,6 +18,7 @@ from floto.core.state.state import State
 from floto.core.swf import events as e
 from floto.core.swf.events import Event
 from floto.core.swf.shapes import ActivityType, TaskList, WorkflowType
+from floto.runtime.runs import live_table
 from floto.runtime.runs.live_table import Lines, LiveTable, Row, Rows, counts, fitting, printed, shown
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -133,3 +135,11 @@ def test_run_is_shown_in_any_encoding(*, terminal: bool) -> None:
     with shown(SPEC, console) as show:
         show(history(SCHEDULED, STARTED, COMPLETED))
     assert "done" in console.file.getvalue()  # type: ignore[attr-defined]
+
+
+def test_total_time_is_not_negative_after_the_clock_was_set_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    console = Console(file=io.StringIO(), width=80, height=20, force_terminal=False)
+    table = LiveTable(SPEC, console)
+    monkeypatch.setattr(live_table, "datetime", SimpleNamespace(now=lambda _zone: NOON - timedelta(days=999)))
+    console.print(table.render())
+    assert "-" not in console.file.getvalue()  # type: ignore[attr-defined]
