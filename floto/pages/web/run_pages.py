@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 from functools import partial
-from time import time
+from math import inf
+from time import monotonic
 from typing import Any
 
 from attrs import define, field, frozen
@@ -52,7 +53,7 @@ class _Look:
 
     news: _News = _News(last=0, is_closed=False, pollers=None, help=())
     version: object = field(factory=object)
-    at: float = 0.0
+    at: float = -inf
 
 
 class RunPages:
@@ -117,16 +118,16 @@ class RunPages:
         return Stream(self._run_messages(domain, run), on_end=partial(place.__exit__, None, None, None))
 
     async def _run_messages(self, domain: str, run: WorkflowExecution) -> AsyncIterator[str]:
-        told, spoke, last = "", time(), _Look()
+        told, spoke, last = "", monotonic(), _Look()
         watch, what = self._site.watch, f"reading run {run.workflow_id!r}"
         while not watch.is_stopped:
             problem = await watch.problem_of(what, self._look(domain, run, last))
             message = problem_message(problem) if problem else last.news.message
             if message != told:
-                told, spoke = message, time()
+                told, spoke = message, monotonic()
                 yield message
-            elif time() - spoke >= HEARTBEAT:
-                spoke = time()
+            elif monotonic() - spoke >= HEARTBEAT:
+                spoke = monotonic()
                 yield ": heartbeat\n\n"
             if last.news.is_closed:
                 return
@@ -137,9 +138,9 @@ class RunPages:
         source = self._site.source
         version = await self._site.in_thread(source.version)
         # Pollers come and go without a change of the service.
-        if version is None or version != last.version or time() - last.at >= source.pace.idle:
+        if version is None or version != last.version or monotonic() - last.at >= source.pace.idle:
             last.news = await self._site.document_calls.execute(partial(self._news, domain, run, last.news))
-            last.version, last.at = version, time()
+            last.version, last.at = version, monotonic()
 
     def _news(self, domain: str, run: WorkflowExecution, known: _News) -> _News:
         """Return the news of an open run; ``known`` as it is, if neither the run nor the pollers changed."""

@@ -1,0 +1,42 @@
+"""The changes of one run that its page is told of."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from floto.core.swf.shapes import WorkflowExecution
+from floto.pages.web import run_pages
+from floto.pages.web.run_pages import RunPages, _Look
+
+
+class Site:
+    """A site whose service has no changes; ``looks`` counts how often the run was read."""
+
+    def __init__(self) -> None:
+        self.looks = 0
+        self.source = SimpleNamespace(version=lambda: 1, pace=SimpleNamespace(idle=0.0))
+        self.document_calls = self
+
+    async def in_thread(self, call: Callable[[], Any]) -> Any:
+        return call()
+
+    async def execute(self, _call: Callable[[], Any]) -> Any:
+        self.looks += 1
+        return _Look().news
+
+
+def test_run_is_read_again_after_the_clock_was_set_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pollers come and go without a change of the service."""
+    backwards = itertools.count(1_000_000, -3600)
+    monkeypatch.setattr(run_pages, "time", lambda: next(backwards), raising=False)
+    site: Any = Site()
+    pages, last = RunPages(site), _Look()
+    for _ in range(3):
+        asyncio.run(pages._look("shop", WorkflowExecution("w", "r"), last))  # noqa: SLF001
+    assert site.looks == 3
