@@ -268,6 +268,20 @@ def test_worker_logs_its_interval_if_a_task_may_have_timed_out(
     assert isinstance(ended(service, execution)[0], e.ActivityTaskTimedOut)
 
 
+def test_log_names_the_end_of_the_run_and_no_heartbeat_timeout_if_the_run_has_ended(
+    service: SqliteService, caplog: pytest.LogCaptureFixture
+) -> None:
+    scheduled(service, "a")
+    with working(
+        service, lambda: wait_for(lambda: floto.current().cancel_requested), task_heartbeat_in_seconds=1
+    ) as worker:
+        wait_for(lambda: worker.running)
+        service.terminate_workflow_execution("order-1")
+        wait_for(lambda: not worker.running)
+    assert "activity a: its run has ended; its result will be dropped" in caplog.text
+    assert "set heartbeat_timeout" not in caplog.text
+
+
 @pytest.mark.parametrize("how", ["beat", "start_to_close"])
 def test_hung_attempt_frees_its_slot_and_does_not_delay_stopping(
     service: SqliteService, caplog: pytest.LogCaptureFixture, how: str

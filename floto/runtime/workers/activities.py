@@ -34,6 +34,8 @@ log = logging.getLogger("floto")
 
 #: Consecutive permanent heartbeat errors after which the task counts as lost.
 _MAX_PERMANENT_ERRORS = 3
+#: The beginning of SWF's message about a task whose run has closed; for one of an open run it names the task.
+_NO_RUN = "Unknown execution"
 
 
 class Canceled(FlotoError):
@@ -217,7 +219,7 @@ class RunningActivity:
         self.gone = False
         #: True while the result is being reported: refused heartbeats are ignored then.
         self.reporting = False
-        #: True if the service closed the task while it ran.
+        #: True if the service closed the task while it and its run were open.
         self.lost_to_service = False
         #: The task's time-outs, as far as its input names them.
         self.timeouts = Timeouts()
@@ -277,9 +279,10 @@ class RunningActivity:
         try:
             with deadline_in(seconds):
                 is_cancel_requested = self._record(self.task.token, self._details)
-        except UnknownResource:
-            self.lost_to_service = not self.reporting
-            self.lose("the service has closed it")
+        except UnknownResource as fault:
+            has_run_ended = fault.message.startswith(_NO_RUN)
+            self.lost_to_service = not self.reporting and not has_run_ended
+            self.lose("its run has ended" if has_run_ended else "the service has closed it")
             return True
         except ServiceGone:
             self.lose("the service is gone")
