@@ -53,12 +53,19 @@ def load_spec(source: str) -> DeciderSpec:
     return _named(source, DeciderSpec, "a spec is named FILE.json, FILE.py:name or module:name")
 
 
-def load_apart(source: str) -> DeciderSpec:
+def load_apart(source: str, other: str | None = None) -> DeciderSpec:
     """Load a spec as ``load_spec`` does, but keep nothing that was imported and registered for it.
 
     Two versions of a program have modules and activities of the same names. The one that is loaded last would
     get the modules of the other, which Python has imported already, and could not register its activities.
+    What a function of the spec imports only when it is called is that of the spec that was loaded last.
+
+    Args:
+        source: The spec.
+        other: The spec that is loaded afterwards. If both are in one file or module, it is imported once.
     """
+    if source.rpartition(":")[0] == (other or "").rpartition(":")[0]:
+        return load_spec(source)
     # Imported here, because most commands do without activities.
     from floto.runtime.workers.activities import DEFAULT  # noqa: PLC0415
 
@@ -83,9 +90,12 @@ def _root_of(source: str) -> Path:
 
 def _forget(names: Collection[str], roots: Collection[Path]) -> None:
     """Forget the modules, among those named, that are in the directories, or whose package is."""
-    found = {name: _directory_of(sys.modules.get(name.partition(".")[0])) for name in names}
+    packages = {name: name.partition(".")[0] for name in names}
+    found = {name: _directory_of(sys.modules.get(package)) for name, package in packages.items()}
     for name in (name for name, directory in found.items() if directory in roots):
-        del sys.modules[name]
+        # floto may be in a directory with the specs, and both use the same one.
+        if packages[name] != "floto":
+            del sys.modules[name]
 
 
 def _directory_of(module: ModuleType | None) -> Path | None:

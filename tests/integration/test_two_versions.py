@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+import floto
 from floto.core.swf.shapes import ActivityType
 from floto.runtime.loading import load_apart
 from floto.runtime.workers.activities import DEFAULT
@@ -91,3 +92,28 @@ def test_nothing_is_kept_of_a_spec_that_is_loaded_apart(versions: tuple[str, str
     assert [task.id_ for task in spec.activity_tasks] == ["first"]
     assert ({*sys.modules}, sys.path) == before
     assert ActivityType("work", "1") not in DEFAULT.types
+
+
+def test_two_specs_of_one_file_import_it_once(shell: Shell) -> None:
+    once = "import multiprocessing\nmultiprocessing.set_start_method('spawn')\n"
+    specs = (
+        "spec = floto.DeciderSpec(activity_tasks=[first])\nlonger = floto.DeciderSpec(activity_tasks=tasks)\n"
+    )
+    (shell.cwd / "flow.py").write_text(once + ADDED + specs)
+    shell("run", "flow.py:spec", "--activities", "flow.py", "--workflow-id", "a")
+    said = shell("compare", "flow.py:spec", "flow.py:longer", "a", code=1).stdout
+    assert "ScheduleActivityTask 'added' would be decided now" in said
+    shell("report", "a", "--spec", "flow.py:spec", "--compare", "flow.py:longer", "-o", "a.html")
+
+
+def test_floto_beside_a_spec_that_is_loaded_apart_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "apart_flow.py").write_text(
+        "from floto.extend import Retry\n" + ADDED + "spec = floto.DeciderSpec(activity_tasks=tasks)\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.chdir(Path(floto.__file__).parents[1])
+    monkeypatch.delitem(sys.modules, "floto.extend", raising=False)
+    load_apart("apart_flow:spec")
+    assert "floto.extend" in sys.modules

@@ -40,7 +40,7 @@ def compare_command(
     For open runs, also show whether deploying NEW is safe. Exit code: 0 no change, 1 changes,
     2 a history cannot be read.
     """
-    before, after = load_apart(old), load_spec(new)
+    before, after = load_apart(old, new), load_spec(new)
     codec = CODEC.with_payloads(payloads)
     totals: Counter[Verdict] = Counter()
 

@@ -55,7 +55,7 @@ def report_command(
     started. With --compare, its checks have what 'floto compare' prints and what 'floto redrive' would keep.
     """
     codec = CODEC.with_payloads(payloads)
-    other = None if compare is None else load_apart(compare)
+    other = None if compare is None else load_apart(compare, spec)
     found = [
         _document(read_source(name, **where, run_id=None, asks_live=False), spec, other, codec)
         for name in each_file(histories)
