@@ -35,27 +35,30 @@ _PAUSE_SECONDS = 5.0
 _READ_ONCE = frozenset({"assume-role", "config-file", "custom-process", "shared-credentials-file"})
 
 
-def configured_credentials() -> Any:
-    """Return the credentials of boto3's default profile, or of the one that its default session names."""
-    default = boto3.DEFAULT_SESSION
-    profile = None if default is None or default.profile_name == "default" else default.profile_name
-    return botocore.session.Session(profile=profile).get_credentials()
-
-
-def renew(client: Any, read: Callable[[], Any] = configured_credentials) -> Any:
+def renew(client: Any, read: Callable[[], Any] | None = None) -> Any:
     """Make a boto3 client read its credentials again after an error about them; return the client.
 
     The call that failed is not repeated. Credentials that a program has passed to boto3 itself are kept.
 
     Args:
         client: A boto3 client; it is changed in place.
-        read: Returns the credentials that are configured now, or None.
+        read: Returns the credentials that are configured now, or None; default: those of the profile that
+            boto3's default session has now.
     """
-    renewal = _Renewal(client, read)
+    renewal = _Renewal(client, read or _reader())
     service = client.meta.service_model.service_name
     client.meta.events.register(f"after-call.{service}", renewal.answered)
     client.meta.events.register(f"after-call-error.{service}", renewal.failed)
     return client
+
+
+def _reader() -> Callable[[], Any]:
+    """Return a function that reads the credentials of the profile of boto3's default session."""
+    # Looked up now: keys of another profile, which a program may set later, may be those of another account.
+    # ``profile_name`` does not say whether a profile was named.
+    default: Any = boto3.DEFAULT_SESSION
+    profile = default and default._session.profile  # noqa: SLF001
+    return lambda: botocore.session.Session(profile=profile).get_credentials()
 
 
 class _Renewal:

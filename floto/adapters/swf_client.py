@@ -14,7 +14,7 @@ from floto import forks
 from floto.adapters.answers import guard
 from floto.adapters.aws_errors import called
 from floto.adapters.pending_calls import PendingCalls
-from floto.adapters.renewed_credentials import configured_credentials, renew
+from floto.adapters.renewed_credentials import renew
 from floto.core.engine.registration.regions import DEFAULT_REGION
 from floto.core.errors import ServiceFault
 
@@ -55,7 +55,7 @@ def make_client(
     session = called(_local_session) if on_this_machine else boto3
     client = called(session.client, "swf", region_name=region, endpoint_url=endpoint_url, config=config)
     guard(client)
-    return renew(client, _local_credentials if on_this_machine else configured_credentials)
+    return renew(client, _local_credentials if on_this_machine else None)
 
 
 class ClientOfProcess:

@@ -100,6 +100,25 @@ def test_new_keys_are_those_of_the_profile_of_the_default_session(configure: Any
     assert key_of(client) == "NEW"
 
 
+@pytest.mark.parametrize("is_named_later", [True, False])
+def test_client_keeps_its_profile_when_another_one_is_named(
+    configure: Any, monkeypatch: pytest.MonkeyPatch, *, is_named_later: bool
+) -> None:
+    configure("OLD")
+    boto3.setup_default_session(profile_name="default")
+    with scripted(UNKNOWN_KEY) as (url, _):
+        client = make_client(None, url)
+        configure("OTHER", "other")
+        if is_named_later:
+            boto3.setup_default_session(profile_name="other")
+        else:
+            monkeypatch.setenv("AWS_PROFILE", "other")
+        with pytest.raises(ServiceError):
+            complete(client)
+        client.close()
+    assert key_of(client) == "OLD"
+
+
 def test_keys_that_a_program_gave_to_boto3_are_kept(configure: Any) -> None:
     given: Any = {"aws_access_key_id": "GIVEN", "aws_secret_access_key": "secret"}
     boto3.setup_default_session(**given)
