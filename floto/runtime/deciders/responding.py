@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 
-from floto.core.errors import PayloadsUnavailable, ServiceError, ServiceFault
+from floto.core.errors import ServiceError, ServiceFault
 from floto.core.swf.decisions import Decision, FailWorkflowExecution
 from floto.core.swf.service import PolledDecisionTask, Service
 from floto.runtime.retrying import brief, is_malformed, persist_after_stop, refusal
@@ -40,7 +40,7 @@ def respond(service: Service, stop: StopFlag, task: PolledDecisionTask, found: S
 
 def log_no_response(troubles: TroubleLog, task: PolledDecisionTask, error: Exception) -> None:
     """Log that a decision task gets no response, with a traceback if the error may be one of the code."""
-    if isinstance(error, (ServiceError, PayloadsUnavailable)):
+    if isinstance(error, ServiceError):
         message = "run %s: no response (%s); the decision task will time out and be scheduled again"
         troubles.failed(task.execution, message, task.execution, brief(error), level=logging.ERROR)
         return
