@@ -93,10 +93,9 @@ class SwfService:
         except ServiceFault as fault:
             if fault.code != _DEPRECATED:
                 raise
-            # Its open runs go on, and need deciders and workers.
-            log.warning(
-                "domain %r is deprecated: no type is registered in it, and no run starts", self._domain
-            )
+            # Its open runs go on, and need deciders and workers for what has started in them.
+            message = "domain %r is deprecated, and so are its types: no run, child or activity starts in it"
+            log.warning(message, self._domain)
         self._registered.clear()
 
     def register_domain(self, retention_days: int = RETENTION_DAYS, description: str | None = None) -> None:

@@ -240,7 +240,9 @@ def test_prepare_in_a_deprecated_domain_logs_once_and_continues(
     stub.add_client_error("register_domain", "DomainAlreadyExistsFault")
     stub.add_client_error("register_workflow_type", "DomainDeprecatedFault")
     service.prepare([WorkflowType("order", "v1")], [ActivityType("pay", "v1"), ActivityType("pay", "v2")])
-    assert caplog.text.count("'shop' is deprecated") == 1
+    assert (
+        caplog.text.count("'shop' is deprecated, and so are its types: no run, child or activity starts") == 1
+    )
 
 
 def listed(**more: Any) -> dict[str, Any]:
