@@ -34,6 +34,10 @@ class SpecError(FlotoError):
         return "\n".join(map(visible, self.problems))
 
 
+class Unwritable(SpecError):
+    """A spec with an object whose class can have no tag, so that no codec can write it."""
+
+
 @define
 class HistoryError(FlotoError):
     """An impossible history; ``event_id`` is the contradicting event, or None."""

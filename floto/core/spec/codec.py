@@ -24,7 +24,7 @@ from cattrs.gen import make_dict_structure_fn
 from cattrs.preconf.json import JsonConverter, make_converter
 
 from floto.core import strict_json
-from floto.core.errors import SpecError
+from floto.core.errors import SpecError, Unwritable
 from floto.core.payloads.reference import Store
 from floto.core.payloads.stored import Payloads, read_result
 from floto.core.spec import graph
@@ -78,8 +78,7 @@ class Codec:
         Raises:
             SpecError: if ``cls`` is not an attrs class, or the tag is already in use.
         """
-        if not attrs.has(cls):
-            raise SpecError((f"{cls.__qualname__} must be a frozen attrs class to be read and written",))
+        _need_attrs(cls)
         if tag in self.types:
             raise SpecError((f"the tag {tag!r} is already used by {self.types[tag].__qualname__}",))
         return evolve(self, types={**self.types, tag: cls})
@@ -243,7 +242,13 @@ def _needs_tag(cls: Any) -> bool:
     return attrs.has(cls) or any(callable(getattr(cls, method, None)) for method in _METHODS)
 
 
+def _need_attrs(cls: type) -> None:
+    if not attrs.has(cls):
+        raise Unwritable((f"{cls.__qualname__} must be a frozen attrs class to be read and written",))
+
+
 def _refuse_unknown(value: Any) -> NoReturn:
+    _need_attrs(type(value))
     raise SpecError((f"{type(value).__qualname__} is not registered; give it a tag with Codec.with_type",))
 
 

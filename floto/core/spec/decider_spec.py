@@ -9,7 +9,7 @@ from typing import Any
 
 from attrs import Factory, asdict, field, frozen
 
-from floto.core.errors import HistoryError, PayloadError, SpecError
+from floto.core.errors import HistoryError, PayloadError, SpecError, Unwritable
 from floto.core.payloads import payload
 from floto.core.spec import graph
 from floto.core.spec.codec import Codec, Repeat, Timeout
@@ -172,7 +172,7 @@ class ChildWorkflow(Ruled):
         with suppress(SpecError):
             try:
                 text = payload.plain_text({SPEC_KEY: CODEC.unstructure(spec)}, "the spec")
-            except PayloadError as error:
+            except (PayloadError, Unwritable) as error:
                 yield str(error)
                 return
             if payload.packed(text) is None:

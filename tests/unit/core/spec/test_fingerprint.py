@@ -147,8 +147,18 @@ def test_strategy_that_cannot_be_described_has_no_digest() -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_spec_with_an_own_strategy_without_a_tag_is_not_written(kind: Any) -> None:
     """Nobody could read it: its fields do not say what it does."""
-    with pytest.raises(SpecError, match=f"^{kind.__name__} is not registered; give it a tag"):
+    problem = "is not registered; give it a tag" if kind is Own else "must be a frozen attrs class"
+    with pytest.raises(SpecError, match=f"^{kind.__name__} {problem}"):
         with_strategy(kind(1)).to_json()
+
+
+@pytest.mark.parametrize("kind", [Plain, Data])
+def test_child_with_a_strategy_that_no_codec_can_write_is_refused(kind: Any) -> None:
+    child = floto.ChildWorkflow(
+        id_="c", workflow_type_name="n", workflow_type_version="1", spec=with_strategy(kind(1))
+    )
+    with pytest.raises(SpecError, match=f"^task 'c': {kind.__name__} must be a frozen attrs class"):
+        spec(child)
 
 
 def test_digest_is_the_fingerprint_if_the_codec_writes_the_spec() -> None:
