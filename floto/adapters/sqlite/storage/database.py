@@ -261,10 +261,11 @@ def _check_unused(path: str) -> None:
 
     Its statements would fail after a migration, so that the results of its activities would be lost.
     """
-    if path != MEMORY and is_any_held(lease_directory(path)):
+    directory = lease_directory(path)
+    if is_any_held(directory):
         message = (
             f"{path} has to be migrated to version {VERSION} of floto's tables, and is in use: "
-            "stop the processes of the earlier floto that have it open"
+            f"stop the processes of the earlier floto that have it open; each locks a file in {directory}"
         )
         raise ServiceError(message)
 
