@@ -39,6 +39,10 @@ _NAME = re.compile("[0-9a-f]{32}")
 #: Permissions to read and write: of the owner, and of the group and the others.
 _OWNER, _OTHERS = 0o600, (0o060, 0o006)
 _WRITTEN_BY_OTHERS = 0o022
+_NO_LEASE = (
+    "{} may not be written to by this user; give it the group and the permissions of the database, or remove "
+    "it while no process has the database open"
+)
 
 
 class Leases:
@@ -52,7 +56,7 @@ class Leases:
             others may write to the database, or this is None.
 
     Raises:
-        ServiceError: if the directory is a symbolic link, or belongs to somebody else.
+        ServiceError: if the directory is a symbolic link, belongs to somebody else, or may not be written to.
     """
 
     def __init__(self, directory: Path, mode: int = 0, owner: int | None = None) -> None:
@@ -150,6 +154,8 @@ class Leases:
         try:
             opened = os.open(self._path(name), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, self.mode)
         except PermissionError:
+            if name == self.name:
+                raise ServiceError(_NO_LEASE.format(self._directory)) from None
             # The lease of another user, whose processes must find out that its owner crashed.
             return None
         try:

@@ -44,3 +44,17 @@ def test_root_gives_the_directory_of_leases_to_the_owner_of_the_database(tmp_pat
     SqliteService(tmp_path / "db").close()
     found = (tmp_path / "db.leases").stat()
     assert (found.st_uid, found.st_mode & 0o777) == (0, 0o700)
+
+
+def test_directory_of_leases_that_may_not_be_written_to_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: Path, _flags: int, _mode: int) -> int:
+        raise PermissionError(path)
+
+    # Root may write to every directory.
+    monkeypatch.setattr("floto.adapters.processes.leases.os.open", refuse)
+    with pytest.raises(
+        ServiceError, match=r"db\.leases may not be written to by this user; give it the group"
+    ):
+        Leases(tmp_path / "db.leases")
