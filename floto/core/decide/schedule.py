@@ -112,7 +112,9 @@ def view(state: State, *, codec: TaskCodec = SCHEDULE_CODEC) -> ScheduleView:
     """Return the schedule of a run with its decisions. Raises the errors of ``decide_schedule``."""
     schedule, before = _recalled(state, codec)
     if state.closed is not None:
-        return ScheduleView(state, schedule, before, before, ())
+        # The decision that closes a schedule records no memory: the last ends are in the history alone.
+        last = _with_ends(before, state)
+        return ScheduleView(state, schedule, last, last, ())
     at = state.now
     notes: list[Decision] = []
     memory = before
@@ -196,6 +198,14 @@ def _end(launch: Launch, state: State) -> Event | None:
     return item.closed if isinstance(look_at_child(launch.id_, state), Exhausted) else None
 
 
+def _with_ends(memory: Memory, state: State) -> Memory:
+    """Note the runs that have ended, and start nothing."""
+    for launch in memory.open:
+        if (event := _end(launch, state)) is not None:
+            memory = m.noted(memory, launch, launch.ended_by(event, state.items[launch.key].status))
+    return memory
+
+
 def _is_signal(event: Event) -> bool:
     return hasattr(event.data, "signal_name")
 
@@ -206,10 +216,8 @@ def _after(
     """Return the schedule and its memory after one occurrence. Raises ``SpecError`` or ``PayloadError``."""
     if not _is_signal(event):
         launch = next(each for each in memory.open if _end(each, state) is event)
-        status = state.items[launch.key].status
-        message = "" if status is Status.COMPLETED else failure_of(event).message
-        shown_status = m.NOT_STARTED if status is Status.REFUSED else status.value
-        return schedule, m.ended(memory, schedule, launch, launch.end(shown_status, event.at, message))
+        end = launch.ended_by(event, state.items[launch.key].status)
+        return schedule, m.ended(memory, schedule, launch, end)
     match event.data.signal_name:
         case "pause":
             return schedule, m.pause(memory, str(_value(event, codec) or "paused"))

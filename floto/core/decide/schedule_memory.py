@@ -16,7 +16,9 @@ from cattrs.preconf.json import make_converter
 
 from floto.core.errors import HistoryError
 from floto.core.spec.schedule import FIRE_FORM, Overlap, Schedule
+from floto.core.state.failures import failure_of
 from floto.core.state.state import Key, Kind, Status
+from floto.core.swf.events import Event
 
 #: Maximum number of runs, and of groups of fires that started none, that are remembered for people.
 _SHOWN = 10
@@ -71,6 +73,11 @@ class Launch:
     def end(self, status: str, at: datetime, message: str = "") -> EndedRun:
         """Return the end of this run."""
         return EndedRun(self.fire, self.workflow_id, status, at, message[:_TEXT])
+
+    def ended_by(self, event: Event, status: Status) -> EndedRun:
+        """Return the end of this run, which an event of the history tells."""
+        message = "" if status is Status.COMPLETED else failure_of(event).message
+        return self.end(NOT_STARTED if status is Status.REFUSED else status.value, event.at, message)
 
 
 @frozen
@@ -227,13 +234,18 @@ def _follow_times(memory: Memory, old: Schedule, new: Schedule, at: datetime) ->
 
 def ended(memory: Memory, schedule: Schedule, launch: Launch, end: EndedRun) -> Memory:
     """Note the end of a run, or that nothing more will be learned of it, and start what waits for it."""
-    left = tuple(each for each in memory.open if each.key != launch.key)
-    memory = evolve(memory, open=left, recent=(*memory.recent, end)[-_SHOWN:])
-    memory = _count(memory, end.status, 1)
+    memory = noted(memory, launch, end)
     is_failure = end.status in _FAILURES and not launch.is_stopped
     if schedule.pause_on_failure and is_failure and memory.paused is None:
         memory = pause(memory, f"{launch.workflow_id}: {end.message or end.status}")
     return start_waiting(memory, schedule)
+
+
+def noted(memory: Memory, launch: Launch, end: EndedRun) -> Memory:
+    """Note the end of a run."""
+    left = tuple(each for each in memory.open if each.key != launch.key)
+    memory = evolve(memory, open=left, recent=(*memory.recent, end)[-_SHOWN:])
+    return _count(memory, end.status, 1)
 
 
 def next_start(memory: Memory, schedule: Schedule) -> datetime | None:

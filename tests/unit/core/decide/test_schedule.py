@@ -130,6 +130,9 @@ def test_schedule_without_further_fires_completes() -> None:
     info = stage.world.latest("s")
     assert info is not None
     assert info.close_status == "COMPLETED"
+    # The last run ended with the schedule, after all that the schedule has recorded.
+    assert (stage.view.recorded.open, stage.view.memory.counts) == ((), {"completed": 2})
+    assert [end.status for end in stage.view.recorded.recent] == ["completed", "completed"]
 
 
 def test_canceled_schedule_leaves_its_runs_open() -> None:
@@ -138,6 +141,7 @@ def test_canceled_schedule_leaves_its_runs_open() -> None:
     stage.world.request_cancel("s", stage.now)
     stage.run(at(20))
     assert [info.close_status for info in stage.world.executions()] == ["CANCELED", None]
+    assert len(stage.view.recorded.open) == 1
 
 
 def test_history_is_renewed_while_no_run_is_open(monkeypatch: pytest.MonkeyPatch) -> None:
