@@ -204,8 +204,9 @@ def work_as(  # noqa: PLR0913 - the options of a command
 def daemon_command(**options: Any) -> int:
     """Start a child workflow for each signal that requests one, and decide for the children, until stopped.
 
-    The signals go to a workflow of type floto_daemon_type v1 on the same task list; start it once. SIGTERM or
-    Ctrl-C: finish the current decision tasks, exit code 0; a second one: exit at once.
+    The signals go to a run of type floto_daemon_type v1 on the same task list; start it once, with
+    'floto start --type floto_daemon_type v1'. SIGTERM or Ctrl-C: finish the current decision tasks, exit code
+    0; a second one: exit at once.
     """
     from floto.runtime.deciders.daemon import Daemon  # noqa: PLC0415 - only this command needs it
 

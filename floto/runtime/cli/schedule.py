@@ -276,7 +276,11 @@ def trigger_command(id_: str, **where: Any) -> int:
 @click.option("--from", "first", required=True, metavar="TIME", help="Time of the first fire.")
 @click.option("--to", "last", required=True, metavar="TIME", help="Time of the last fire.")
 def backfill_command(id_: str, first: str, last: str, **where: Any) -> int:
-    """Start the runs of all fires of the schedule ID between two past times, one after the other."""
+    """Start the runs of all fires of the schedule ID between two past times, one after the other.
+
+    With the overlap policy allow_all, they start all at once. Only 'floto schedule delete' ends a backfill
+    early.
+    """
     for name, text in (("--from", first), ("--to", last)):
         for problem in moment_problems(name, text):
             raise click.BadParameter(problem)
@@ -300,7 +304,10 @@ def backfill_command(id_: str, first: str, last: str, **where: Any) -> int:
 @click.argument("source")
 @click.option("--yes", is_flag=True, help="Apply the changes; without it, they are shown only.")
 def update_command(source: str, *, yes: bool, **where: Any) -> int:
-    """Show what SOURCE changes in the schedule of its id, and from which fire on; apply it with --yes."""
+    """Show what SOURCE changes in the schedule of its id, and from which fire on; apply it with --yes.
+
+    Exit code: 0 applied or no change, 1 changes are shown only, 2 wrong usage.
+    """
     new = load_schedule(source)
     with _there(where) as there:
         _, found = _found(there, new.id_)
