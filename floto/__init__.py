@@ -66,15 +66,8 @@ if TYPE_CHECKING:
     from floto.runtime.deciders.decider import Decider
     from floto.runtime.runs.run import run
     from floto.runtime.runs.run_request import WrongWorkflow
-    from floto.runtime.workers.activities import (
-        Activities,
-        ActivityError,
-        Canceled,
-        RunningActivity,
-        activity,
-        current,
-        generator,
-    )
+    from floto.runtime.workers.activities import Activities, ActivityError, activity, generator
+    from floto.runtime.workers.running_activity import Canceled, RunningActivity, current
     from floto.runtime.workers.worker import ActivityWorker
 
 History.files = histories
@@ -86,7 +79,7 @@ _LAZY = {
     "Activities": "floto.runtime.workers.activities",
     "ActivityError": "floto.runtime.workers.activities",
     "ActivityWorker": "floto.runtime.workers.worker",
-    "Canceled": "floto.runtime.workers.activities",
+    "Canceled": "floto.runtime.workers.running_activity",
     "Cause": "floto.core.replay.why_waiting",
     "Compared": "floto.core.replay.compare",
     "Comparison": "floto.core.replay.compare",
@@ -105,7 +98,7 @@ _LAZY = {
     "Redrive": "floto.core.replay.redrive.redrive_plan",
     "Replay": "floto.core.replay.replay",
     "RunView": "floto.core.view.run_view",
-    "RunningActivity": "floto.runtime.workers.activities",
+    "RunningActivity": "floto.runtime.workers.running_activity",
     "Schedule": "floto.core.spec.schedule",
     "Step": "floto.core.replay.replay",
     "TaskMoment": "floto.core.view.run_view",
@@ -116,7 +109,7 @@ _LAZY = {
     "activity": "floto.runtime.workers.activities",
     "compare": "floto.core.replay.compare",
     "connect": "floto.runtime.connect",
-    "current": "floto.runtime.workers.activities",
+    "current": "floto.runtime.workers.running_activity",
     "explain": "floto.core.replay.explain",
     "generator": "floto.runtime.workers.activities",
     "redrive": "floto.core.replay.redrive.redrive",

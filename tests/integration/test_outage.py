@@ -27,8 +27,9 @@ from floto.runtime import retrying
 from floto.runtime.connect import client, connect, connect_loop
 from floto.runtime.retrying import persist, report, retry_read
 from floto.runtime.shutdown import StopFlag
-from floto.runtime.workers.activities import Activities, RunningActivity
+from floto.runtime.workers.activities import Activities
 from floto.runtime.workers.heartbeats import Heartbeats
+from floto.runtime.workers.running_activity import RunningActivity
 from floto.runtime.workers.worker import ActivityWorker
 from tests.integration.commands import wait_for
 from tests.integration.scripted import HANGING, IDLE, LOGIN, Answer, connected, refusing, saying, scripted

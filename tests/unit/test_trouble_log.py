@@ -15,7 +15,7 @@ from floto.adapters.sqlite import SqliteService
 from floto.core.errors import ServiceUnavailable
 from floto.core.swf.service import PolledActivityTask
 from floto.core.swf.shapes import ActivityType, WorkflowExecution
-from floto.runtime.workers.activities import RunningActivity
+from floto.runtime.workers.running_activity import RunningActivity
 from floto.trouble_log import TroubleLog, trouble_log_of
 from tests.unit.adapters.http.asgi import PATIENCE, FakeOperations, ask
 from tests.unit.adapters.http.test_app import to, within

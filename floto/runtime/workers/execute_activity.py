@@ -28,13 +28,8 @@ from floto.core.swf.service import PolledActivityTask, ReportsActivities
 from floto.core.visible import shorten_middle
 from floto.files import OWN_FILES
 from floto.runtime.retrying import refusal
-from floto.runtime.workers.activities import (
-    Activities,
-    Canceled,
-    RegisteredFunction,
-    RunningActivity,
-    running,
-)
+from floto.runtime.workers.activities import Activities, RegisteredFunction
+from floto.runtime.workers.running_activity import Canceled, RunningActivity, running
 from floto.runtime.workers.storing import DroppedAtStop
 
 log = logging.getLogger("floto.activity")

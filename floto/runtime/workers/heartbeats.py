@@ -21,7 +21,7 @@ from queue import SimpleQueue
 from attrs import define
 
 from floto.core.spec.activity_timeouts import Timeouts
-from floto.runtime.workers.activities import RunningActivity
+from floto.runtime.workers.running_activity import RunningActivity
 from floto.trouble_log import TroubleLog
 
 log = logging.getLogger("floto")

@@ -27,9 +27,10 @@ from floto.runtime.shutdown import StopFlag, stop_on_signals
 from floto.runtime.start_lines import describe_service, describe_types
 from floto.runtime.workers import activities
 from floto.runtime.workers import execute_activity as outcomes
-from floto.runtime.workers.activities import Activities, RunningActivity
+from floto.runtime.workers.activities import Activities
 from floto.runtime.workers.execute_activity import Outcome
 from floto.runtime.workers.heartbeats import Heartbeats
+from floto.runtime.workers.running_activity import RunningActivity
 from floto.runtime.workers.storing import DroppedAtStop, RetryingStore
 from floto.trouble_log import TroubleLog
 

@@ -9,8 +9,8 @@ from contextlib import AbstractContextManager, nullcontext
 import pytest
 
 from floto.core.spec.activity_timeouts import Timeouts
-from floto.runtime.workers.activities import RunningActivity
 from floto.runtime.workers.heartbeats import Heartbeats
+from floto.runtime.workers.running_activity import RunningActivity
 
 
 class Beats:
