@@ -43,7 +43,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Add the directories of histories to the paths that pytest collects."""
-    if config.getoption(_DIRECTORIES) and int(pytest.__version__.partition(".")[0]) < _LEAST_PYTEST:
+    if config.getoption(_DIRECTORIES) and pytest.version_tuple < (_LEAST_PYTEST,):
         version = pytest.__version__
         msg = f"{_DIRECTORIES} needs pytest {_LEAST_PYTEST}: pytest {version} may leave out other tests"
         raise pytest.UsageError(msg)

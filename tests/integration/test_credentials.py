@@ -59,6 +59,17 @@ def complete(client: Any) -> None:
     SwfService(client, "d").respond_activity_task_completed("token", "result")
 
 
+def key_after(refusal: Answer, change: Callable[[], object]) -> str | None:
+    """The key of a client whose configuration changed before its call was refused."""
+    with scripted(refusal) as (url, _):
+        client = make_client(None, url)
+        change()
+        with pytest.raises(ServiceError):
+            complete(client)
+        client.close()
+    return key_of(client)
+
+
 @pytest.mark.parametrize("refusal", [UNKNOWN_KEY, EXPIRED])
 @pytest.mark.parametrize("on_this_machine", [True, False])
 def test_report_is_signed_with_the_new_keys_of_the_credentials_file(
@@ -91,13 +102,7 @@ def test_credentials_that_are_configured_later_are_used(configure: Any) -> None:
 def test_new_keys_are_those_of_the_profile_of_the_default_session(configure: Any) -> None:
     configure("OLD", "other")
     boto3.setup_default_session(profile_name="other", region_name="us-east-1")
-    with scripted(UNKNOWN_KEY) as (url, _):
-        client = make_client(None, url)
-        configure("NEW", "other")
-        with pytest.raises(ServiceError):
-            complete(client)
-        client.close()
-    assert key_of(client) == "NEW"
+    assert key_after(UNKNOWN_KEY, lambda: configure("NEW", "other")) == "NEW"
 
 
 @pytest.mark.parametrize("is_named_later", [True, False])
@@ -106,41 +111,27 @@ def test_client_keeps_its_profile_when_another_one_is_named(
 ) -> None:
     configure("OLD")
     boto3.setup_default_session(profile_name="default")
-    with scripted(UNKNOWN_KEY) as (url, _):
-        client = make_client(None, url)
+
+    def name_another() -> None:
         configure("OTHER", "other")
         if is_named_later:
             boto3.setup_default_session(profile_name="other")
         else:
             monkeypatch.setenv("AWS_PROFILE", "other")
-        with pytest.raises(ServiceError):
-            complete(client)
-        client.close()
-    assert key_of(client) == "OLD"
+
+    assert key_after(UNKNOWN_KEY, name_another) == "OLD"
 
 
 def test_keys_that_a_program_gave_to_boto3_are_kept(configure: Any) -> None:
     given: Any = {"aws_access_key_id": "GIVEN", "aws_secret_access_key": "secret"}
     boto3.setup_default_session(**given)
-    with scripted(UNKNOWN_KEY) as (url, _):
-        client = make_client(None, url)
-        configure("OTHER")
-        with pytest.raises(ServiceError):
-            complete(client)
-        client.close()
-    assert key_of(client) == "GIVEN"
+    assert key_after(UNKNOWN_KEY, lambda: configure("OTHER")) == "GIVEN"
 
 
 @pytest.mark.parametrize("refusal", [SLOW_DOWN, refusing("InternalFailure", status=500)])
 def test_other_errors_read_no_credentials(refusal: Answer, configure: Any) -> None:
     configure("OLD")
-    with scripted(refusal) as (url, _):
-        client = make_client(None, url)
-        configure("NEW")
-        with pytest.raises(ServiceError):
-            complete(client)
-        client.close()
-    assert key_of(client) == "OLD"
+    assert key_after(refusal, lambda: configure("NEW")) == "OLD"
 
 
 @pytest.mark.parametrize("problem", [b.PartialCredentialsError(provider="p", cred_var="c"), OSError("no")])

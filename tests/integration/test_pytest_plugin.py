@@ -77,6 +77,7 @@ def test_pytest_that_would_leave_out_other_tests_is_refused(
     monkeypatch: pytest.MonkeyPatch, pytestconfig: pytest.Config
 ) -> None:
     monkeypatch.setattr(pytest, "__version__", "8.4.2")
+    monkeypatch.setattr(pytest, "version_tuple", (8, 4, 2))
     pytest_configure(pytestconfig)
     monkeypatch.setattr(pytestconfig.option, "floto_histories", ["histories"])
     with pytest.raises(pytest.UsageError, match=r"needs pytest 9: pytest 8\.4\.2 may leave out"):
