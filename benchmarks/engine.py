@@ -133,7 +133,7 @@ def _at_work(crew: Sequence[Any]) -> Iterator[None]:
 
 
 def counts(directory: Path, executions: int, at_once: int) -> dict[str, float]:
-    """SQL statements and commits a step, which no noise of the machine changes."""
+    """SQL statements, commits, and waits of threads a step; the first two are free of noise."""
     said: Counter[str] = Counter()
     connect = database.connect
 
@@ -142,10 +142,13 @@ def counts(directory: Path, executions: int, at_once: int) -> dict[str, float]:
         found.set_trace_callback(lambda sql: said.update([sql.split(" ", 1)[0]]))
         return found
 
+    before = psutil.Process().num_ctx_switches().voluntary
     with patch("floto.adapters.sqlite.storage.database.connect", counting):
         deciders(directory, "full", executions, at_once)
     steps = executions * STEPS
-    return {"statements": said.total() / steps, "commits": said["COMMIT"] / steps}
+    waits = psutil.Process().num_ctx_switches().voluntary - before
+    counted = {"statements": said.total(), "commits": said["COMMIT"], "waits": waits}
+    return {name: count / steps for name, count in counted.items()}
 
 
 def dbos(directory: Path, durability: Durability, executions: int, at_once: int) -> float:
@@ -382,12 +385,12 @@ def _cell(figure: float, form: str) -> str:
 
 
 def print_counts(executions: int) -> None:
-    print("| at once | SQL statements a step | commits a step |")
-    print("|--:|--:|--:|")
+    print("| at once | SQL statements a step | commits a step | waits of threads a step |")
+    print("|--:|--:|--:|--:|")
     for at_once in (1, AT_ONCE):
         with _directory() as directory:
             found = counts(directory, executions, at_once)
-        print(f"| {at_once} | {found['statements']:.2f} | {found['commits']:.2f} |", flush=True)
+        print(f"| {at_once} | {' | '.join(f'{count:.2f}' for count in found.values())} |", flush=True)
 
 
 def print_wake(runs: int) -> None:

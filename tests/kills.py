@@ -41,6 +41,7 @@ from floto.core.swf import events as e
 from floto.core.swf.decisions import CompleteWorkflowExecution, Decision, ScheduleActivityTask
 from floto.core.swf.service import PolledActivityTask, PolledDecisionTask, StartRequest
 from floto.core.swf.shapes import ActivityType, WorkflowExecution, WorkflowType
+from tests.integration.test_sqlite_helpers import report_and_poll
 from tests.workload import is_sound
 
 WORKFLOW, ACTIVITY = WorkflowType("work", "1"), ActivityType("act", "1")
@@ -115,7 +116,7 @@ def report(
     def complete(reports: Any, token: str) -> None:
         reports.respond_activity_task_completed(token, result)
 
-    following = service.report_and_poll(complete, task.token, "floto", "")
+    following = report_and_poll(service, complete, task.token, ("floto", ""), leads=random.random() < 0.5)
     acknowledge("reported", task.execution.run_id, result)
     return following
 

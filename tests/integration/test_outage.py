@@ -274,11 +274,11 @@ def cancel_request_arrives(*answers: Answer, within: float) -> tuple[bool, list[
     with scripted(*answers) as (url, seen), heartbeats.sending():
         service = connect_loop(url, "shop")
         activity = RunningActivity(task, service.record_activity_task_heartbeat)
-        with heartbeats.watching(activity):
-            end = time.monotonic() + within
-            heartbeats.set_timeouts(activity, Timeouts(heartbeat=3))
-            while not activity.cancel_requested and time.monotonic() < end:
-                time.sleep(0.01)
+        heartbeats.watch(activity)
+        end = time.monotonic() + within
+        heartbeats.set_timeouts(activity, Timeouts(heartbeat=3))
+        while not activity.cancel_requested and time.monotonic() < end:
+            time.sleep(0.01)
         service.close()
     return activity.cancel_requested, seen
 

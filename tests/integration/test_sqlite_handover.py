@@ -28,6 +28,7 @@ from tests.integration.test_sqlite_helpers import (
     activity,
     decision,
     names,
+    report_and_poll,
     start,
     store_of,
     until,
@@ -67,7 +68,7 @@ def test_report_the_decision_that_it_causes_and_the_next_start_are_one_commit(tm
         run = start(service)
         task = activity(service)
         before = store_of(service)._revision  # noqa: SLF001 - the number of commits
-        following = service.report_and_poll(complete, task.token, LIST, "w")
+        following = report_and_poll(service, complete, task.token, (LIST, "w"))
         assert store_of(service)._revision == before + 1  # noqa: SLF001 - as above
         assert following is not None
         assert following.execution == run
@@ -122,7 +123,7 @@ def test_worker_goes_on_with_its_run_unless_another_task_has_waited_or_is_more_u
         task = activity(service)
         start(service, "other")
         clock.now += timedelta(seconds=waited)
-        following = service.report_and_poll(complete, task.token, LIST, "w")
+        following = report_and_poll(service, complete, task.token, (LIST, "w"))
         assert following is not None
         assert following.execution.workflow_id == first
         left = activity(service)
@@ -174,7 +175,7 @@ def test_report_is_accepted_although_its_decider_fails(tmp_path: Path) -> None:
         found = pending(service, Rule(decide))
         run = start(service)
         task = activity(service)
-        assert service.report_and_poll(complete, task.token, LIST, "w") is None
+        assert report_and_poll(service, complete, task.token, (LIST, "w")) is None
         left = found.get(timeout=SOON)
         assert left.execution == run
         assert names(service, run)[-3:] == [

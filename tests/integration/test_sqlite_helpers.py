@@ -8,12 +8,14 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
 from floto.adapters.sqlite import SqliteService
 from floto.adapters.sqlite.storage.store import SqliteStore
+from floto.core.engine.embedded import NextTask
 from floto.core.swf.decisions import ScheduleActivityTask
-from floto.core.swf.service import PolledActivityTask, PolledDecisionTask, StartRequest
+from floto.core.swf.service import PolledActivityTask, PolledDecisionTask, ReportsActivities, StartRequest
 from floto.core.swf.shapes import ActivityType, WorkflowExecution, WorkflowType
 
 WORKFLOW = WorkflowType("work", "1")
@@ -55,6 +57,20 @@ def say(child: subprocess.Popen[str], line: str) -> None:
     assert child.stdin is not None
     child.stdin.write(line + "\n")
     child.stdin.flush()
+
+
+def report_and_poll(
+    service: SqliteService,
+    report: Callable[[ReportsActivities, str], None],
+    token: str,
+    poll_as: tuple[str, str],
+    *,
+    leads: bool = True,
+) -> PolledActivityTask | None:
+    """Report the outcome of an activity, and wait for the task that was claimed with it."""
+    found: SimpleQueue[NextTask] = SimpleQueue()
+    service.begin_report(report, token, poll_as, found.put, leads=leads)
+    return found.get(timeout=SOON)()
 
 
 def start(service: SqliteService, workflow_id: str = "wf") -> WorkflowExecution:

@@ -8,8 +8,8 @@ There is no thread for this: a thread that submits a job while there is no leade
 its batch is done, the thread of the oldest queued job is the next leader. A writer thread with a queue of
 futures was the alternative. It takes about the same time (handing a job over takes tens of microseconds), but
 an open file would own a thread that must be started and stopped and that a forked child does not have, and a
-program with one thread would switch threads twice per call. Only jobs without a thread of their own, such as
-those of an event loop, are led by a thread for this (``Writer``), which starts with the first of them.
+program with one thread would switch threads twice per call. Only jobs that no thread waits for, such as those
+of an event loop, are led by a thread for this (``Writer``), which starts with the first of them.
 
 A rewrite must keep these properties:
 
@@ -51,8 +51,9 @@ class Job:
 
     def __init__(self, call: Call) -> None:
         self.call = call
-        #: Called in any thread when the job is done, perhaps repeatedly; None: a thread waits for it.
-        self.notify: Callable[[], None] | None = None
+        #: Called with this job, in any thread, when it is done: once for a ``Write``, for others perhaps
+        #: repeatedly; None: a thread waits for it.
+        self.notify: Callable[[Job], None] | None = None
         self.is_done = False
         #: True while the thread of this job is to lead the next batch.
         self.is_leader = False
@@ -96,7 +97,7 @@ class Job:
         if self.is_companion:
             return
         if self.notify is not None:
-            self.notify()
+            self.notify(self)
             return
         try:  # noqa: SIM105 - ``suppress`` takes longer than the release
             self._gate.release()
@@ -122,6 +123,11 @@ class Write(Job):
         self.companion = companion
         if companion is not None:
             companion.is_companion = True
+
+    def outcome(self) -> Any:
+        """Return the result, or that of the companion if there is one; or raise the error."""
+        result = super().outcome()
+        return result if self.companion is None else self.companion.outcome()
 
 
 class Read(Job):
@@ -236,13 +242,18 @@ class GroupCommit:
             raise
         return job.outcome()
 
-    def submit(self, job: Job) -> None:
-        """Queue a job for the next batch; without a leader, lead that batch at once, or let the writer."""
+    def submit(self, job: Job, *, leads: bool = False) -> None:
+        """Queue a job for the next batch; without a leader, lead that batch at once, or let the writer.
+
+        Args:
+            job: The job.
+            leads: Lead in this thread also for a job that no thread waits for.
+        """
         with self._lock:
             self._queue += _with_companion(job)
             job.is_leader = not self._has_leader
             self._has_leader = True
-        if job.notify is None:
+        if job.notify is None or leads:
             self.lead(job)
         elif job.is_leader:
             self._appoint(job)

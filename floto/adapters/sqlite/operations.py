@@ -112,10 +112,10 @@ class SqliteOperations:
         task_queue = self.task_queue(operation, request, region)
         if task_queue is not None:
             poll = Poll(task_queue, self._take(operation, request, region), waits=True)
-            return self._host.begin(poll, notify)
+            return self._host.begin(poll, lambda _job: notify())
         execute = partial(self._api.call, operation, request, region=region)
         job: Job = Read(execute) if operation in _POLLS else Write(execute)
-        return self._host.begin(job, notify)
+        return self._host.begin(job, lambda _job: notify())
 
     def check(self) -> None:
         """Read from the file itself, past every cache; raise an error if it cannot be read."""

@@ -15,6 +15,7 @@ from attrs import frozen
 
 from floto.adapters.clock import utc_now
 from floto.adapters.sqlite import inspection
+from floto.adapters.sqlite.group_commit import Write
 from floto.adapters.sqlite.sqlite_engine import SqliteEngine
 from floto.adapters.sqlite.storage.database import MEMORY, Durability
 from floto.adapters.sqlite.storage.store import SqliteStore
@@ -23,7 +24,7 @@ from floto.core.engine import commands as c
 from floto.core.engine import faults
 from floto.core.engine.changed_keys import ChangedKeys
 from floto.core.engine.commands import start_command
-from floto.core.engine.embedded import Decided, DecidesAtOnce
+from floto.core.engine.embedded import Decided, DecidesAtOnce, NextTask
 from floto.core.engine.engine import Engine
 from floto.core.engine.registration.auto_register import Registrar
 from floto.core.engine.run import ToWorkflow
@@ -249,9 +250,15 @@ class SqliteService:
     def _report(self, report: Callable[[ReportsActivities], None]) -> None:
         self._host.write(lambda now: report(_Reports(self._engine, now)))
 
-    def report_and_poll(
-        self, report: Callable[[ReportsActivities, str], None], token: str, task_list: str, identity: str
-    ) -> PolledActivityTask | None:
+    def begin_report(
+        self,
+        report: Callable[[ReportsActivities, str], None],
+        token: str,
+        poll_as: tuple[str, str],
+        done: Callable[[NextTask], None],
+        *,
+        leads: bool,
+    ) -> None:
         """Report the outcome of an activity, and claim the next task if there is one, in one commit.
 
         If the report is refused, no task is claimed.
@@ -259,17 +266,16 @@ class SqliteService:
         Args:
             report: Called with an object that reports, and the token.
             token: The token of the activity's task.
-            task_list: The task list of the next task.
-            identity: The identity of the worker.
-
-        Returns:
-            The next task, or None.
+            poll_as: The task list of the next task, and the identity of the worker.
+            done: Called once, in any thread, after the commit or a failure, with a function that returns the
+                next task or None, or raises the error. It must not call the service.
+            leads: Commit in this thread, if no other thread does; otherwise this returns at once.
         """
-        poll = self._activity_poll(task_list, identity, waits=False)
-        task: PolledActivityTask | None = self._host.write_and_poll(
-            lambda now: report(_Reports(self._engine, now), token), poll
-        )
-        return task
+        poll = self._activity_poll(*poll_as, waits=False)
+        job = Write(lambda now: report(_Reports(self._engine, now), token), poll)
+        # Without a cycle through the job, which would stay in memory until the garbage collector finds it.
+        job.notify = lambda job: done(partial(self._host.outcome, job))
+        self._host.submit(job, leads=leads)
 
     def give_back(self, token: str) -> None:
         """Let a claimed task be claimed again, with the same token; it counts as no attempt."""

@@ -217,6 +217,11 @@ class SqliteEngine:
             self._prepare(job)
             return self._commits.wait_for(job)
 
+    def outcome(self, job: Job) -> Any:
+        """Return the result of a job that is done, or raise its error."""
+        with self.usable():
+            return job.outcome()
+
     def watch(self) -> None:
         """Fire deadlines at their time also while no poll is pending, as a server must."""
         if self._database.writing is not None:
@@ -252,7 +257,7 @@ class SqliteEngine:
         """
         end = monotonic() + wait
         try:
-            self._submit(poll)
+            self.submit(poll)
             self._await(poll, end)
             with self.usable():
                 return poll.outcome()
@@ -260,24 +265,34 @@ class SqliteEngine:
             self._withdraw(poll, token_of)
             raise
 
-    def begin(self, job: Job, notify: Callable[[], None]) -> PendingCall:
+    def begin(self, job: Job, notify: Callable[[Job], None]) -> PendingCall:
         """Begin a job that no thread waits for: the writer's thread leads its batch, if none of others does.
 
         Args:
             job: The job, which may be a ``Poll`` that waits.
-            notify: Called in any thread when the job is done, perhaps repeatedly.
+            notify: Called with the job, in any thread, when it is done: once for a ``Write``, for others
+                perhaps repeatedly.
 
         Raises:
             ServiceError: if the file is read-only.
         """
         job.notify = notify
-        self._submit(job)
+        self.submit(job)
         return Begun(job, self.usable, partial(self._end, job))
 
-    def _submit(self, job: Job) -> None:
+    def submit(self, job: Job, *, leads: bool = False) -> None:
+        """Queue a job for the next batch; without a leader, lead that batch at once, or let the writer.
+
+        Args:
+            job: The job.
+            leads: Lead in this thread also for a job that no thread waits for.
+
+        Raises:
+            ServiceError: if the file is read-only.
+        """
         with self.usable():
             self._prepare(job)
-            self._commits.submit(job)
+            self._commits.submit(job, leads=leads)
 
     def _prepare(self, job: Job) -> None:
         self._database.need_writing()
@@ -287,19 +302,6 @@ class SqliteEngine:
             # As SQLite does, refuse a name that has no UTF-8.
             job.task_queue.task_list.encode()
             self._watcher.start()
-
-    def write_and_poll(self, call: Callable[[datetime], Any], poll: Poll) -> Any:
-        """Execute a call that writes, and claim the task of a poll that does not wait, in one transaction.
-
-        Args:
-            call: Called with the current time, as by ``write``. If it fails, no task is claimed.
-            poll: The poll.
-
-        Returns:
-            The task, or None.
-        """
-        self._outcome(Write(call, poll))
-        return poll.outcome()
 
     def _withdraw(self, poll: Poll, token_of: Callable[[Any], str]) -> None:
         """End an interrupted poll; give back a task that was claimed for it."""

@@ -50,6 +50,10 @@ class DecidesAtOnce(Protocol):
         ...
 
 
+#: Returns the task that was claimed with a report, or None; raises the error of the report.
+NextTask = Callable[[], PolledActivityTask | None]
+
+
 @runtime_checkable
 class EmbeddedService(Service, Protocol):
     """A service in this process, which can do in one commit what takes several calls elsewhere."""
@@ -60,10 +64,24 @@ class EmbeddedService(Service, Protocol):
         """Poll for decision tasks and decide at once; return a task that is left to the caller, or None."""
         ...
 
-    def report_and_poll(
-        self, report: Callable[[ReportsActivities, str], None], token: str, task_list: str, identity: str
-    ) -> PolledActivityTask | None:
-        """Report the outcome of an activity, and claim the next task of a task list if there is one."""
+    def begin_report(
+        self,
+        report: Callable[[ReportsActivities, str], None],
+        token: str,
+        poll_as: tuple[str, str],
+        done: Callable[[NextTask], None],
+        *,
+        leads: bool,
+    ) -> None:
+        """Report the outcome of an activity, and claim the next task of a task list if there is one.
+
+        Args:
+            report: Called with an object that reports, and the token.
+            token: The token of the activity's task.
+            poll_as: The task list of the next task, and the identity of the worker.
+            done: Called once, in any thread, after the commit or a failure. It must not call the service.
+            leads: Commit in this thread, if no other thread does; otherwise this returns at once.
+        """
         ...
 
     def give_back(self, token: str) -> None:

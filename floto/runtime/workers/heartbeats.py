@@ -87,18 +87,17 @@ class Heartbeats:
             for _ in range(self._senders):
                 self._to_send.put(None)
 
-    @contextmanager
-    def watching(self, activity: RunningActivity) -> Iterator[None]:
-        """Send heartbeats for an activity during the block."""
+    def watch(self, activity: RunningActivity) -> None:
+        """Send heartbeats for an activity until ``unwatch``."""
         interval = self._interval or math.inf
         # As long as a retry may wait: the interval of ``floto.run`` is short for every activity.
         activity.response_seconds = activity.longest_response_seconds = max(interval, _RETRY_SECONDS)
         self._put(activity, _Plan(interval, time.monotonic() + interval))
-        try:
-            yield
-        finally:
-            with self._changed:
-                del self._plans[activity]
+
+    def unwatch(self, activity: RunningActivity) -> None:
+        """Send no more heartbeats for an activity."""
+        with self._changed:
+            self._plans.pop(activity, None)
 
     def set_timeouts(self, activity: RunningActivity, timeouts: Timeouts) -> None:
         """Set the time-outs of a watched activity once they are known."""

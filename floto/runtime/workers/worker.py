@@ -5,11 +5,11 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from contextlib import suppress
 from functools import partial
-from queue import SimpleQueue
 
 from floto import logs
-from floto.core.engine.embedded import EmbeddedService, embedded
+from floto.core.engine.embedded import EmbeddedService, NextTask, embedded
 from floto.core.errors import ServiceError, ServiceFault, ServiceGone, UnknownResource
 from floto.core.payloads.reference import Store
 from floto.core.spec.activity_timeouts import Timeouts
@@ -28,6 +28,7 @@ from floto.runtime.start_lines import describe_service, describe_types
 from floto.runtime.workers import activities
 from floto.runtime.workers import execute_activity as outcomes
 from floto.runtime.workers.activities import Activities
+from floto.runtime.workers.activity_threads import ActivityThreads
 from floto.runtime.workers.execute_activity import Outcome
 from floto.runtime.workers.heartbeats import Heartbeats
 from floto.runtime.workers.running_activity import RunningActivity
@@ -42,8 +43,8 @@ _SLOT_SECONDS = 0.5
 #: SWF holds a poll for 60 seconds. If it has taken longer by the clock of the machine, the process was
 #: suspended, and the task may have been dispatched long ago.
 _LONGEST_POLL_SECONDS = 65.0
-#: Seconds between checks that an activity which the worker waits for was not abandoned.
-_JOIN_SECONDS = 0.1
+_LOST = "activity %s: gave up reporting its result, which may be lost (%s)"
+_LATE = "activity %s: its result came too late, or an earlier attempt to report it succeeded (%s)"
 #: A worker claims no task while this number of abandoned activities still run, or four times its slots if
 #: that is more.
 _LEAST_ABANDONED = 16
@@ -108,6 +109,7 @@ class ActivityWorker:
         self._stop = StopFlag()
         self._payloads = None if payloads is None else RetryingStore(payloads, self._stop)
         self._troubles = TroubleLog(log)
+        self._concurrency = concurrency
         self._slots = threading.Semaphore(concurrency)
         self._most_abandoned = max(_LEAST_ABANDONED, 4 * concurrency)
         #: Guards the attributes below.
@@ -115,11 +117,7 @@ class ActivityWorker:
         self._running: dict[RunningActivity, None] = {}
         #: Activities whose functions still run although their slots were freed.
         self._abandoned: dict[RunningActivity, None] = {}
-        #: The activity of each thread; None while it waits for a task.
-        self._threads: dict[threading.Thread, RunningActivity | None] = {}
-        #: Number of threads that wait for a task in the queue.
-        self._idle = threading.Semaphore(0)
-        self._tasks: SimpleQueue[RunningActivity | None] = SimpleQueue()
+        self._threads = ActivityThreads()
 
     def run(self) -> None:
         """Run activities until ``stop()`` or (in the main thread) SIGINT or SIGTERM; then finish those.
@@ -173,11 +171,13 @@ class ActivityWorker:
 
     def _take_tasks(self) -> None:
         while self._free_slot():
-            began = time.time()
-            task = self._next_task()
-            if task is None:
-                self._slots.release()
-            else:
+            began, task = time.time(), None
+            try:
+                task = self._next_task()
+            finally:
+                if task is None:
+                    self._slots.release()
+            if task is not None:
                 self._start(task, is_late=time.time() - began > _LONGEST_POLL_SECONDS)
 
     def _next_task(self) -> PolledActivityTask | None:
@@ -202,8 +202,8 @@ class ActivityWorker:
         while not self._stop.is_set():
             if not self._slots.acquire(timeout=_SLOT_SECONDS):
                 continue
-            if not self._has_too_many_abandoned():
-                return not self._stop.is_set()
+            if not self._stop.is_set() and not self._has_too_many_abandoned():
+                return True
             self._slots.release()
             self._stop.wait(_SLOT_SECONDS)
         return False
@@ -222,15 +222,8 @@ class ActivityWorker:
         current.is_late = is_late
         with self._lock:
             self._running[current] = None
-        if self._idle.acquire(blocking=False):
-            self._tasks.put(current)
-            return
-        # A daemon thread: a second signal must not wait for it.
-        thread = threading.Thread(
-            target=self._work_on, args=(current,), name=f"floto-{task.activity_id}", daemon=True
-        )
         try:
-            thread.start()
+            self._threads.begin(current, partial(self._work, current))
         except RuntimeError as error:
             # The task is not at fault: it times out and is retried.
             message = "activity %s: no thread to run it"
@@ -240,41 +233,37 @@ class ActivityWorker:
             self._stop.wait(_SLOT_SECONDS)
         else:
             self._troubles.over("threads")
-            self._threads.setdefault(thread, current)
 
-    def _work_on(self, current: RunningActivity | None) -> None:
-        """Run one activity after another in this thread: most take less time than starting a thread."""
-        thread = threading.current_thread()
-        while current is not None:
-            thread.name, self._threads[thread] = f"floto-{current.id}", current
-            following: RunningActivity | None = None
-            try:
-                following = self._work(current)
-                if following is None:
-                    # Before its slot is freed, so that the next task reuses this thread.
-                    self._threads[thread] = None
-                    self._idle.release()
-            finally:
-                self._remove(current)
-            current = self._tasks.get() if following is None else following
+    def _work(self, current: RunningActivity) -> None:
+        """Run an activity and report its outcome; ``_reported`` goes on if that takes a step of its own."""
+        self._heartbeats.watch(current)
+        try:
+            with current.logged():
+                outcome = self._run(current)
+                is_reporting = outcome is not None and self._report(current, outcome)
+        except BaseException:
+            # This thread ends, with the activity.
+            self._remove(current)
+            raise
+        if not is_reporting:
+            self._end(current)
 
-    def _work(self, current: RunningActivity) -> RunningActivity | None:
-        """Run an activity; return the next one if its task was claimed with the report."""
-        with current.logged(), self._heartbeats.watching(current):
-            if current.is_late:
-                current.beat()
-                if current.gone:
-                    return None
-            log.debug("activity %s begins", current.id)
-            try:
-                outcome = self._outcome(current)
-            except DroppedAtStop as error:
-                log.warning("activity %s: dropped at the stop, to be done again (%s)", current.id, error)
-                return None
+    def _run(self, current: RunningActivity) -> Outcome | None:
+        """Run an activity; return its outcome, or None if there is nothing to report."""
+        if current.is_late:
+            current.beat()
             if current.gone:
-                log.warning("activity %s: %s dropped", current.id, type(outcome).__name__)
                 return None
-            return self._report(current, outcome)
+        log.debug("activity %s begins", current.id)
+        try:
+            outcome = self._outcome(current)
+        except DroppedAtStop as error:
+            log.warning("activity %s: dropped at the stop, to be done again (%s)", current.id, error)
+            return None
+        if current.gone:
+            log.warning("activity %s: %s dropped", current.id, type(outcome).__name__)
+            return None
+        return outcome
 
     def _outcome(self, current: RunningActivity) -> Outcome:
         kind = current.task.activity_type
@@ -303,7 +292,13 @@ class ActivityWorker:
             self._abandoned[current] = None
         self._slots.release()
 
+    def _end(self, current: RunningActivity) -> None:
+        # Before its slot is freed, so that the next task reuses this thread.
+        self._threads.end()
+        self._remove(current)
+
     def _remove(self, current: RunningActivity) -> None:
+        self._heartbeats.unwatch(current)
         with self._lock:
             held_slot = current in self._running
             self._running.pop(current, None)
@@ -311,40 +306,54 @@ class ActivityWorker:
         if held_slot:
             self._slots.release()
 
-    def _report(self, current: RunningActivity, outcome: Outcome) -> RunningActivity | None:
-        """Report the outcome, with retries: a failed report does not mean that the task failed."""
+    def _report(self, current: RunningActivity, outcome: Outcome) -> bool:
+        """Report the outcome; return True if ``_reported`` is to be called when that is done.
+
+        Where the service is in this process, the next task is claimed with the report, and this thread waits
+        only if it has nothing else to do.
+        """
         current.reporting = True
+        service = self._embedded
+        if service is not None and not self._stop.is_set() and not self._abandoned:
+
+            def done(next_task: NextTask) -> None:
+                self._threads.go_on(current, partial(self._reported, service, current, outcome, next_task))
+
+            # With retries, if this fails.
+            with suppress(ServiceError):
+                service.begin_report(
+                    outcome.report,
+                    current.task.token,
+                    (self._task_list, self._identity),
+                    done,
+                    leads=not self._threads.has_steps,
+                )
+                return True
+        self._retry_report(current, outcome)
+        return False
+
+    def _reported(
+        self, service: EmbeddedService, current: RunningActivity, outcome: Outcome, next_task: NextTask
+    ) -> None:
+        """Go on with the task that was claimed with a report; report again if that has failed."""
         following: RunningActivity | None = None
         try:
-            following = self._report_and_poll(current, outcome)
-        except UnknownResource as fault:
-            message = (
-                "activity %s: its result came too late, or an earlier attempt to report it succeeded (%s)"
-            )
-            log.warning(message, current.id, fault)
-        except ServiceGone:
-            log.warning("activity %s: the service is gone; its result is lost", current.id)
-        except ServiceError as error:
-            # A line for each result that is lost, and no traceback: the cause is outside of this process.
-            message = "activity %s: gave up reporting its result, which may be lost (%s)"
-            log.error(message, current.id, brief(error))  # noqa: TRY400
-        return following
-
-    def _report_and_poll(self, current: RunningActivity, outcome: Outcome) -> RunningActivity | None:
-        """Report the outcome and, where the service is in this process, claim the next task with it."""
-        service = self._embedded
-        if service is None or self._stop.is_set() or self._abandoned:
-            self._send_report(current, outcome)
-            return None
-        try:
-            task = service.report_and_poll(
-                outcome.report, current.task.token, self._task_list, self._identity
-            )
-        except ServiceError:
-            # With retries, and without a task that would have to wait for them.
-            self._send_report(current, outcome)
-            return None
-        return None if task is None else self._passed_slot(service, current, task)
+            try:
+                task = next_task()
+            except ServiceError:
+                # With retries, and without a task that would have to wait for them.
+                with current.logged():
+                    self._retry_report(current, outcome)
+            else:
+                following = None if task is None else self._passed_slot(service, current, task)
+        except BaseException:
+            self._remove(current)
+            raise
+        if following is None:
+            self._end(current)
+        else:
+            self._heartbeats.unwatch(current)
+            self._threads.go_on(following, partial(self._work, following))
 
     def _passed_slot(
         self, service: EmbeddedService, current: RunningActivity, task: PolledActivityTask
@@ -359,6 +368,18 @@ class ActivityWorker:
         service.give_back(task.token)
         return None
 
+    def _retry_report(self, current: RunningActivity, outcome: Outcome) -> None:
+        """Report the outcome, with retries: a failed report does not mean that the task failed."""
+        try:
+            self._send_report(current, outcome)
+        except UnknownResource as fault:
+            log.warning(_LATE, current.id, fault)
+        except ServiceGone:
+            log.warning("activity %s: the service is gone; its result is lost", current.id)
+        except ServiceError as error:
+            # Without a traceback: the cause is outside of this process.
+            log.error(_LOST, current.id, brief(error))  # noqa: TRY400
+
     def _send_report(self, current: RunningActivity, outcome: Outcome) -> None:
         try:
             report(self._stop, outcome.report, self._service, current.task.token)
@@ -370,12 +391,10 @@ class ActivityWorker:
             report(self._stop, outcomes.refused(fault).report, self._service, current.task.token)
 
     def _finish(self) -> None:
-        """Wait until every thread has finished its activity, except for abandoned ones."""
-        for _ in self._threads:
-            self._tasks.put(None)
-        for thread in self._threads:
-            while thread.is_alive() and self._threads[thread] not in self._abandoned:
-                thread.join(_JOIN_SECONDS)
+        """Wait until the outcome of every activity is reported, except for abandoned ones."""
+        for _ in range(self._concurrency):
+            self._slots.acquire()
+        self._threads.finish(self._abandoned)
         if self._abandoned:
             names = ", ".join(activity.id for activity in self._abandoned)
             log.warning("not waiting for activities whose tasks are closed: %s", names)

@@ -44,7 +44,7 @@ class Stage:
     def begin(self, name: str) -> Job:
         """Submit a job without a thread; ``done`` gets its name."""
         job = Write(lambda _now: name)
-        job.notify = lambda: self.done.put(name)
+        job.notify = lambda _job: self.done.put(name)
         self.commits.submit(job)
         return job
 
@@ -78,6 +78,22 @@ def test_submitting_a_job_without_a_thread_does_not_wait(on: Stage) -> None:
     assert [job.outcome() for job in jobs] == ["a", "b", "c"]
     assert on.batches == [1, 3]
     assert set(on.leaders) == {"floto-writer"}
+
+
+def test_thread_may_lead_for_a_job_that_it_does_not_wait_for(on: Stage) -> None:
+    job = Write(lambda _now: "own")
+    job.notify = lambda _job: on.done.put("own")
+    on.commits.submit(job, leads=True)
+    assert job.is_done
+    assert on.finished(1) == ["own"]
+    assert on.leaders == [threading.current_thread().name]
+    # While another thread leads, this one does not wait.
+    with on.held():
+        later = Write(lambda _now: "later")
+        later.notify = lambda _job: on.done.put("later")
+        on.commits.submit(later, leads=True)
+        assert not later.is_done
+    assert on.finished(2) == ["first", "later"]
 
 
 def test_leadership_passes_between_threads_and_the_writer(on: Stage) -> None:
@@ -155,7 +171,7 @@ def test_writer_survives_an_error_of_a_batch(on: Stage, caplog: pytest.LogCaptur
         raise KeyError
 
     job = Write(fails)
-    job.notify = lambda: on.done.put("failed")
+    job.notify = lambda _job: on.done.put("failed")
     on.commits.submit(job)
     assert on.finished(1) == ["failed"]
     assert job.has_failed
@@ -183,7 +199,7 @@ def test_job_whose_time_is_over_while_a_leader_executes_it_waits_without_process
         used.append(time.thread_time() - began)
 
     slow = Write(lambda _now: time.sleep(1))
-    slow.notify = lambda: None
+    slow.notify = lambda _job: None
     waiting = threading.Thread(target=wait)
     with on.held():
         on.commits.submit(slow)

@@ -37,14 +37,19 @@ def activity(beats: Beats) -> RunningActivity:
 
 def test_each_running_activity_sends_heartbeats() -> None:
     heartbeats, beats = Heartbeats(0.02), [Beats(), Beats(1)]
-    with (
-        heartbeats.sending(),
-        heartbeats.watching(activity(beats[0])),
-        heartbeats.watching(activity(beats[1])),
-    ):
+    with heartbeats.sending():
+        for each in beats:
+            heartbeats.watch(activity(each))
         end = time.monotonic() + 60
         while min(each.seen for each in beats) < 5 and time.monotonic() < end:
             time.sleep(0.01)
+        for each in beats:
+            heartbeats.unwatch(activity(each))
+        # One may be under way.
+        time.sleep(0.05)
+        before = [each.seen for each in beats]
+        time.sleep(0.1)
+        assert [each.seen for each in beats] == before
     before = [each.seen for each in beats]
     assert min(before) >= 5
     time.sleep(0.1)
@@ -53,7 +58,8 @@ def test_each_running_activity_sends_heartbeats() -> None:
 
 def test_interval_zero_sends_no_heartbeats() -> None:
     heartbeats, beats = Heartbeats(0), Beats()
-    with heartbeats.sending(), heartbeats.watching(activity(beats)):
+    with heartbeats.sending():
+        heartbeats.watch(activity(beats))
         time.sleep(0.1)
     assert beats.seen == 0
 
@@ -61,7 +67,8 @@ def test_interval_zero_sends_no_heartbeats() -> None:
 def test_closed_activity_sends_no_heartbeats() -> None:
     heartbeats, beats = Heartbeats(0.01), Beats()
     beats.gone = True
-    with heartbeats.sending(), heartbeats.watching(activity(beats)):
+    with heartbeats.sending():
+        heartbeats.watch(activity(beats))
         time.sleep(0.2)
     assert beats.seen == 0
 
@@ -80,9 +87,10 @@ def test_activity_wakes_the_loop_only_for_an_earlier_heartbeat(monkeypatch: pyte
     with heartbeats.sending():
         for _ in range(50):
             beats = activity(Beats())
-            with heartbeats.watching(beats):
-                heartbeats.set_timeouts(beats, Timeouts(start_to_close=30))
+            heartbeats.watch(beats)
+            heartbeats.set_timeouts(beats, Timeouts(start_to_close=30))
+            heartbeats.unwatch(beats)
         assert 1 <= len(notified) <= 2
-        with heartbeats.watching(beats):
-            heartbeats.set_timeouts(beats, Timeouts(start_to_close=10))
-            assert len(notified) <= 3
+        heartbeats.watch(beats)
+        heartbeats.set_timeouts(beats, Timeouts(start_to_close=10))
+        assert len(notified) <= 3

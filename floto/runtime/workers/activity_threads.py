@@ -1,0 +1,72 @@
+"""The threads of a worker: as many as activities run at a time, for one activity after another."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Collection
+from queue import SimpleQueue
+
+from floto.runtime.workers.running_activity import RunningActivity
+
+#: Seconds between checks that an activity which the worker waits for was not abandoned.
+_JOIN_SECONDS = 0.1
+
+
+class ActivityThreads:
+    """Threads that execute the steps of activities: to run one, and to go on when its report is committed.
+
+    An activity has one thread from ``begin`` to ``end``, but which thread executes a step is open: one that
+    does not wait for its report executes the steps of others. Where many activities take less time than a
+    commit, one thread does the work of most, and no thread is woken for each.
+    """
+
+    def __init__(self) -> None:
+        self._steps: SimpleQueue[tuple[RunningActivity, Callable[[], None]] | None] = SimpleQueue()
+        #: Number of threads without an activity.
+        self._idle = threading.Semaphore(0)
+        #: The activity whose step each thread executes; None while it waits for a step.
+        self._threads: dict[threading.Thread, RunningActivity | None] = {}
+
+    @property
+    def has_steps(self) -> bool:
+        """True if a step waits for a thread."""
+        return not self._steps.empty()
+
+    def begin(self, activity: RunningActivity, step: Callable[[], None]) -> None:
+        """Execute the first step of an activity, in an idle thread or a new one.
+
+        Raises:
+            RuntimeError: if no thread can be started.
+        """
+        if not self._idle.acquire(blocking=False):
+            # A daemon thread: a second signal must not wait for it.
+            thread = threading.Thread(target=self._execute, name=f"floto-{activity.id}", daemon=True)
+            thread.start()
+            self._threads.setdefault(thread)
+        self.go_on(activity, step)
+
+    def go_on(self, activity: RunningActivity, step: Callable[[], None]) -> None:
+        """Execute another step of an activity, or the first one of another that takes its thread over."""
+        self._steps.put((activity, step))
+
+    def end(self) -> None:
+        """Let another activity have the thread; called in the last step of an activity."""
+        self._idle.release()
+
+    def finish(self, abandoned: Collection[RunningActivity]) -> None:
+        """End the threads, and wait for them, except for those that execute an abandoned activity."""
+        for _ in self._threads:
+            self._steps.put(None)
+        for thread in self._threads:
+            while thread.is_alive() and self._threads[thread] not in abandoned:
+                thread.join(_JOIN_SECONDS)
+
+    def _execute(self) -> None:
+        thread = threading.current_thread()
+        while (found := self._steps.get()) is not None:
+            activity, step = found
+            self._threads[thread], thread.name = activity, f"floto-{activity.id}"
+            step()
+            self._threads[thread] = None
+            # The next step may be far off, and these are all that keeps a result in memory.
+            del found, activity, step

@@ -1,0 +1,163 @@
+"""Reports that a worker does not wait for: those of the embedded engine."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any
+
+import pytest
+
+import floto
+from floto.adapters.sqlite import SqliteService
+from floto.core.engine.embedded import NextTask
+from floto.core.errors import ServiceUnavailable
+from floto.core.swf.decisions import ScheduleActivityTask
+from floto.core.swf.service import ReportsActivities
+from tests.integration.test_sqlite_helpers import (
+    ACTIVITY,
+    SOON,
+    activity,
+    decision,
+    names,
+    start,
+    store_of,
+    until,
+)
+
+LIST = "work"
+
+
+def flow(many: int) -> floto.DeciderSpec:
+    tasks = [
+        floto.ActivityTask(name=ACTIVITY.name, version=ACTIVITY.version, id_=f"{n}") for n in range(many)
+    ]
+    return floto.DeciderSpec(activity_tasks=tasks, activity_task_list=LIST)
+
+
+class Held(SqliteService):
+    """A file whose reports are committed when ``release`` is called, with an error if one is given."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self.held: SimpleQueue[Callable[[], None]] = SimpleQueue()
+        self.problems: list[Exception] = []
+        self.beats = 0
+
+    def begin_report(
+        self, report: Any, token: str, poll_as: Any, done: Callable[[NextTask], None], *, leads: bool
+    ) -> None:
+        def commit() -> None:
+            if self.problems:
+                done(self.fail)
+            else:
+                super(Held, self).begin_report(report, token, poll_as, done, leads=leads)
+
+        self.held.put(commit)
+
+    def fail(self) -> None:
+        raise self.problems.pop()
+
+    def record_activity_task_heartbeat(self, token: str, details: str | None = None) -> bool:
+        self.beats += 1
+        return super().record_activity_task_heartbeat(token, details)
+
+    def release(self) -> None:
+        self.held.get(timeout=SOON)()
+
+
+@contextmanager
+def working(
+    service: Held, spec: floto.DeciderSpec, **options: Any
+) -> Iterator[tuple[floto.ActivityWorker, threading.Thread]]:
+    """Run a decider and a worker during the block; yield the worker and its thread."""
+    activities = floto.Activities()
+    activities.activity(name=ACTIVITY.name, version=ACTIVITY.version)(lambda: 1)
+    worker = floto.ActivityWorker(service=service, task_list=LIST, activities=activities, **options)
+    decider = floto.Decider(spec, service=service)
+    threads = [threading.Thread(target=each.run, daemon=True) for each in (decider, worker)]
+    for thread in threads:
+        thread.start()
+    try:
+        yield worker, threads[1]
+    finally:
+        decider.stop()
+        worker.stop()
+        for thread in threads:
+            thread.join(SOON)
+
+
+def test_heartbeats_go_on_until_a_report_is_committed(tmp_path: Path) -> None:
+    with Held(tmp_path / "db") as service, working(service, flow(1), task_heartbeat_in_seconds=0.02):
+        run = start(service)
+        until(lambda: service.beats >= 5 and not service.held.empty())
+        service.release()
+        until(lambda: names(service, run)[-1] == "WorkflowExecutionCompleted")
+        before = service.beats
+        time.sleep(0.2)
+        assert service.beats <= before + 1
+
+
+def test_worker_that_is_stopped_waits_for_the_commit_of_its_report(tmp_path: Path) -> None:
+    with Held(tmp_path / "db") as service, working(service, flow(1)) as (worker, thread):
+        run = start(service)
+        until(lambda: not service.held.empty())
+        worker.stop()
+        thread.join(1)
+        assert thread.is_alive()
+        assert worker.is_busy
+        service.release()
+        thread.join(SOON)
+        assert not thread.is_alive()
+        assert not worker.is_busy
+        assert "ActivityTaskCompleted" in names(service, run)
+
+
+def test_report_that_fails_in_its_commit_is_sent_again(tmp_path: Path) -> None:
+    with Held(tmp_path / "db") as service, working(service, flow(1)):
+        service.problems.append(ServiceUnavailable("the disk is full"))
+        run = start(service)
+        service.release()
+        until(lambda: names(service, run)[-1] == "WorkflowExecutionCompleted")
+        assert names(service, run).count("ActivityTaskCompleted") == 1
+
+
+@pytest.mark.parametrize("concurrency", [1, 3])
+def test_slots_bound_the_activities_whose_reports_are_not_committed(tmp_path: Path, concurrency: int) -> None:
+    with (
+        Held(tmp_path / "db") as service,
+        working(service, flow(6), concurrency=concurrency) as (worker, _),
+    ):
+        run = start(service)
+        until(lambda: service.held.qsize() == concurrency)
+        time.sleep(0.1)
+        assert names(service, run).count("ActivityTaskStarted") == concurrency
+        assert len(worker.running) == concurrency
+        for _ in range(6):
+            service.release()
+        until(lambda: names(service, run)[-1] == "WorkflowExecutionCompleted")
+
+
+def test_reports_that_no_thread_waits_for_share_commits(tmp_path: Path) -> None:
+    with SqliteService(tmp_path / "db") as service:
+        start(service)
+        task = decision(service)
+        activities = [ScheduleActivityTask(activity_type=ACTIVITY, activity_id=str(n)) for n in range(64)]
+        service.respond_decision_task_completed(task.token, activities)
+        tokens = [activity(service).token for _ in activities]
+        before = store_of(service)._revision  # noqa: SLF001 - the number of commits
+        found: SimpleQueue[NextTask] = SimpleQueue()
+        with service._host._using:  # noqa: SLF001 - no commit ends meanwhile
+            for token in tokens:
+                service.begin_report(_complete, token, (LIST, "w"), found.put, leads=False)
+        assert [found.get(timeout=SOON)() for _ in tokens] == [None] * 64
+        # The writer took the first alone, or some with it.
+        assert store_of(service)._revision - before <= 2  # noqa: SLF001 - as above
+
+
+def _complete(reports: ReportsActivities, token: str) -> None:
+    reports.respond_activity_task_completed(token, None)
