@@ -159,7 +159,7 @@ class WaitQueue:
         with self._lock:
             for poll in polls:
                 self._polls[poll.task_queue] = {poll: None, **self._polls.get(poll.task_queue, {})}
-                if poll.waits:
+                if poll.waits and not self._has_polls.is_set():
                     self._has_polls.set()
 
     def take(self, task_queue: TaskQueue) -> Poll | None:

@@ -14,7 +14,7 @@ import sqlite3
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from math import inf
+from datetime import UTC, datetime
 from typing import Any
 
 from rpds import HashTrieMap
@@ -48,6 +48,8 @@ log = logging.getLogger("floto")
 _MOST_BYTES = 64 * 2**20
 #: Larger than every event id.
 _MAX_EVENT_ID = 2**62
+#: Later than every time at which a closed run is deleted.
+NEVER = datetime.max.replace(tzinfo=UTC)
 _OPEN = "INDEXED BY open_runs WHERE closed_at IS NULL"
 
 
@@ -103,7 +105,7 @@ class ReadStore:
         #: The numbers of the last commit and of the last run.
         self._revision, self._last_number = -1, 0
         #: No closed run expires earlier, in milliseconds since 1970.
-        self._expires_at: float = inf
+        self._expires_at = NEVER
         #: Leases of other processes that were seen as owners of tasks.
         self._others: set[str] = set()
         self._version = -1
@@ -257,7 +259,7 @@ class ReadStore:
         """Read the open runs, or with ``after`` those that later commits have changed."""
         self._is_read = False
         self._revision, self._last_number, expires_at, forgotten = self._db.execute(Sql.STANDING).fetchone()
-        self._expires_at = inf if expires_at is None else expires_at
+        self._expires_at = NEVER if expires_at is None else from_ms(expires_at)
         # The index of open runs contains no closed ones, of which there may be many.
         sql, values = (f"{RUNS} {_OPEN}", ()) if after < 0 else (Sql.CHANGED_RUNS, (after,))
         for row in sorted(self._db.execute(sql, values)):

@@ -20,7 +20,7 @@ from attrs import evolve
 
 from floto.adapters.sqlite.storage import listings, rows
 from floto.adapters.sqlite.storage.database import Database, begin, leave
-from floto.adapters.sqlite.storage.reads import Cache, ReadStore
+from floto.adapters.sqlite.storage.reads import NEVER, Cache, ReadStore
 from floto.adapters.sqlite.storage.rows import CLIENTS, CachedRun, StagedRun
 from floto.adapters.sqlite.storage.schema import Sql
 from floto.core.engine.registration.registered_types import Domain, RegisteredType
@@ -253,12 +253,12 @@ class SqliteStore(ReadStore):
         if not self.may_be_due(now):
             return False
         due = self._open.next_deadline()
-        return to_ms(now) >= self._expires_at or (due is not None and due.at <= now)
+        return now >= self._expires_at or (due is not None and due.at <= now)
 
     def may_be_due(self, now: datetime) -> bool:
         """Return True if a deadline is due, or was; called in any thread."""
         due_at = self._open.first_due()
-        return (due_at is not None and due_at <= now) or to_ms(now) >= self._expires_at
+        return (due_at is not None and due_at <= now) or now >= self._expires_at
 
     def due_in(self, now: datetime) -> float:
         """Return the seconds until the first known deadline of an open run; may be called in any thread."""
@@ -268,16 +268,16 @@ class SqliteStore(ReadStore):
     def next_deadline(self) -> Deadline | None:
         """Return the earliest deadline of all runs, or None; of equal times, one of an open run."""
         due = self._open.next_deadline()
-        if due is not None and to_ms(due.at) <= self._expires_at:
+        if due is not None and due.at <= self._expires_at:
             return due
         row = self._one(
             "SELECT expires_at, run_id FROM runs WHERE expires_at IS NOT NULL"
             " ORDER BY expires_at, number LIMIT 1"
         )
-        self._expires_at = inf if row is None else row[0]
-        if row is None or (due is not None and to_ms(due.at) <= row[0]):
+        self._expires_at = NEVER if row is None else from_ms(row[0])
+        if row is None or (due is not None and due.at <= self._expires_at):
             return due
-        return Deadline(from_ms(row[0]), row[1], 0)
+        return Deadline(self._expires_at, row[1], 0)
 
     def follow_clock_back(self, now: datetime) -> None:
         """Bring deadlines forward that were set while the clock was ahead, as if they were set now."""
@@ -363,7 +363,7 @@ class SqliteStore(ReadStore):
 
     def expire(self, run_id: str, at: datetime) -> None:
         """Set the time at which a closed run is deleted."""
-        self._expires_at = min(self._expires_at, to_ms(at))
+        self._expires_at = min(self._expires_at, at)
         self._staged[run_id] = evolve(self._staged[run_id], expires_at=at, is_changed=True)
 
     def forget(self, run_id: str) -> None:
