@@ -5,6 +5,7 @@ from __future__ import annotations
 from attrs import frozen
 
 from floto.core.decide.progress import begin
+from floto.core.replay.readable import readable
 from floto.core.replay.task_status import TaskStatus, task_statuses
 from floto.core.spec.decider_spec import CODEC, DeciderSpec
 from floto.core.spec.rules.task_rules import rules_text
@@ -47,7 +48,7 @@ def graph(spec: DeciderSpec, state: State | None = None, codec: TaskCodec = CODE
         state: The state of a run of it, if there is one.
         codec: Decodes the specs that generators returned.
     """
-    progress = begin(spec, EMPTY if state is None else state, codec)
+    progress = readable(begin(spec, EMPTY if state is None else state, codec))
     found = task_statuses(progress)
     tasks = [task for task, _ in found]
     roles = cleanup_roles(progress)

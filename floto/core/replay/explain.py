@@ -13,6 +13,7 @@ from attrs import evolve, frozen
 
 from floto.core.decide.progress import Progress, begin
 from floto.core.errors import HistoryError
+from floto.core.replay.readable import readable
 from floto.core.replay.task_conditions import (
     TaskReasons,
     ending_conditions,
@@ -145,9 +146,9 @@ def explain(
 
     Raises:
         HistoryError: The history cannot have happened, or has no event ``at``.
-        SpecError: ``spec`` is not a spec.
+        SpecError: ``spec`` is not a spec, or ``codec`` cannot read generated tasks that have begun.
     """
-    progress = begin(spec, state_at(history, at), codec)
+    progress = readable(begin(spec, state_at(history, at), codec))
     return explain_progress(progress, history.events)
 
 

@@ -11,6 +11,7 @@ from attrs import frozen
 from floto.core.decide.progress import begin
 from floto.core.decide.retrying import retry_timer_id
 from floto.core.errors import HistoryError
+from floto.core.replay.readable import readable
 from floto.core.replay.task_status import (
     STARTED_KINDS,
     TaskStatus,
@@ -89,12 +90,13 @@ def timeline(history: History, spec: DeciderSpec | None = None, codec: TaskCodec
 
     Raises:
         HistoryError: The history is empty or cannot have happened.
-        SpecError: ``spec`` is not a spec.
+        SpecError: ``spec`` is not a spec, or ``codec`` cannot read generated tasks that have begun.
     """
     state = state_of(history)
     found = {}
     if spec is not None:
-        found = {task.key: status for task, status in task_statuses(begin(spec, state, codec))}
+        progress = readable(begin(spec, state, codec))
+        found = {task.key: status for task, status in task_statuses(progress)}
     return timeline_of(history, state, found)
 
 

@@ -7,8 +7,10 @@ from typing import Any
 
 import click
 
+from floto.core.decide.progress import begin
 from floto.core.payloads.reference import Store
 from floto.core.replay.compare import Compared, Verdict, compare
+from floto.core.replay.readable import readable
 from floto.core.spec.decider_spec import CODEC
 from floto.core.swf.history import History
 from floto.core.visible import visible
@@ -46,6 +48,8 @@ def compare_command(
 
     def read(name: str, history: History) -> bool:
         found = compare(before, after, [history], codec).histories[0]
+        if found.stranger is not None:
+            readable(begin(before, history, codec))
         totals[found.verdict] += 1
         if as_json:
             echo_json({"file": name, **_plain(found)})

@@ -10,7 +10,7 @@ import attrs
 import click
 from rich.progress import track
 
-from floto.core.errors import HistoryError
+from floto.core.errors import HistoryError, SpecError
 from floto.core.replay.decision_diff import Difference
 from floto.core.replay.replay import Divergence
 from floto.core.swf.decisions import DECISION_TYPES
@@ -50,13 +50,13 @@ def read_each(
     for name in bar:
         try:
             worst = max(worst, DONE if read(name, read_history(name, where)) else FAILED)
-        except HistoryError as error:
+        except (HistoryError, SpecError) as error:
             say(visible(f"floto: {_named(name, error)}"), err=True)
             worst = USAGE
     return worst
 
 
-def _named(name: str, error: HistoryError) -> str:
+def _named(name: str, error: HistoryError | SpecError) -> str:
     return str(error) if name in str(error) else f"{name}: {error}"
 
 

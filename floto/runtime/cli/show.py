@@ -26,7 +26,7 @@ from floto.runtime.cli.codes import DONE
 from floto.runtime.cli.options import json_option, payloads_option
 from floto.runtime.cli.output import json_line, one_line, print_rows, readable, say, writing
 from floto.runtime.cli.signal_cancel import run_command
-from floto.runtime.cli.source import read_run, spec_of_run
+from floto.runtime.cli.source import read_run, spec_to_show
 from floto.runtime.cli.summary import Summary, left_decisions, summary
 from floto.runtime.cli.target import Target, target
 from floto.runtime.cli.why import say_line, say_unknown_tasks, waits
@@ -51,7 +51,7 @@ def show_command(run: str, *, spec: str | None, as_json: bool, payloads: Store |
     """
     found = read_run(run, **where)
     codec = CODEC.with_payloads(payloads)
-    known = spec_of_run(spec, found, codec)
+    known = spec_to_show(spec, found, codec)
     progress = found.progress(known, codec)
     explained = found.explained(progress)
     told = summary(found.described or {}, found.state, left_decisions(found.saved.history.events))

@@ -16,6 +16,7 @@ from floto.core.decide.decide import spec_of
 from floto.core.decide.progress import Progress, begin
 from floto.core.errors import PayloadsNeeded, ServiceError, SpecError
 from floto.core.replay.explain import Explanation, explain_progress, explain_started, state_at
+from floto.core.replay.readable import readable
 from floto.core.replay.saved_history import Saved
 from floto.core.replay.task_status import task_statuses
 from floto.core.replay.why_report import Command, RunContext, unused_signals
@@ -85,8 +86,14 @@ class LoadedRun:
         return state_at(self.saved.history, self.at)
 
     def progress(self, spec: DeciderSpec | None, codec: TaskCodec) -> Progress | None:
-        """Return the progress of the run; None without a spec."""
-        return None if spec is None else begin(spec, self.state, codec)
+        """Return the progress of the run; None without a spec, or with a note if it cannot be read here."""
+        if spec is None:
+            return None
+        try:
+            return readable(begin(spec, self.state, codec))
+        except SpecError as error:
+            _note(error)
+            return None
 
     def explained(self, progress: Progress | None) -> Explanation:
         """Return the status of each task; without a progress, of those that have begun."""
@@ -187,6 +194,21 @@ def spec_of_run(named: str | None, found: LoadedRun, codec: Codec) -> DeciderSpe
     spec = load_spec(named)
     warn_of_another_spec(named, spec, found.saved, found.state, codec)
     return spec
+
+
+def spec_to_show(named: str | None, found: LoadedRun, codec: Codec) -> DeciderSpec | None:
+    """Return the spec of a run; None, with a note, if the run carries one that cannot be read here."""
+    if named:
+        return spec_of_run(named, found, codec)
+    try:
+        return spec_of_run(None, found, codec)
+    except SpecError as error:
+        _note(error)
+        return None
+
+
+def _note(error: SpecError) -> None:
+    say(visible(f"floto: what follows is what the history alone says: {error.problems[0]}"), err=True)
 
 
 def warn_of_another_spec(named: str, spec: DeciderSpec, saved: Saved, state: State, codec: Codec) -> None:

@@ -20,7 +20,7 @@ from floto.core.visible import moment_text, visible
 from floto.runtime.cli.codes import DONE
 from floto.runtime.cli.options import json_option, payloads_option
 from floto.runtime.cli.output import readable, say, say_wrapped
-from floto.runtime.cli.source import LoadedRun, read_source, source_argument, spec_of_run
+from floto.runtime.cli.source import LoadedRun, read_source, source_argument, spec_of_run, spec_to_show
 
 #: Lines that are printed without --all.
 _LINES = 10
@@ -54,7 +54,7 @@ def why_command(  # noqa: PLR0913 - click passes each option as an argument
     """
     found = evolve(read_source(source, **where), at=at)
     codec = CODEC.with_payloads(payloads)
-    known = spec_of_run(spec, found, codec)
+    known = (spec_of_run if task or at else spec_to_show)(spec, found, codec)
     if known is None and (task or at):
         msg = "the run carries no spec; name the one that decided it with --spec"
         raise click.UsageError(msg)

@@ -25,11 +25,11 @@ from floto.core.decide.update import unreadable
 from floto.core.errors import PayloadError, SpecError
 from floto.core.payloads import payload
 from floto.core.replay.decision_digest import digest_of
+from floto.core.replay.readable import foreign_items, readable
 from floto.core.replay.recorded_decisions import recorded
 from floto.core.replay.redrive.redrive_children import ChildRuns, StartingChild, starting_child
 from floto.core.replay.redrive.redrive_plan import PlannedAction, PlannedTask, Redrive
 from floto.core.replay.redrive.redrive_request import request
-from floto.core.replay.task_status import STARTED_KINDS
 from floto.core.spec.codec import Codec
 from floto.core.spec.decider_spec import CODEC, DeciderSpec
 from floto.core.spec.rules.siblings import SiblingGroup
@@ -44,7 +44,7 @@ from floto.core.swf.decisions import Decision
 from floto.core.swf.events import Event, WorkflowExecutionSignaled
 from floto.core.swf.history import History
 from floto.core.swf.identifiers import shown
-from floto.core.swf.reserved_names import CHANGED_SIGNAL, RESERVED_PREFIX
+from floto.core.swf.reserved_names import CHANGED_SIGNAL
 from floto.core.swf.shapes import WorkflowExecution
 
 #: For each outcome that rules decide: True if they let the task start.
@@ -86,7 +86,8 @@ def redrive(  # noqa: PLR0913 - all but the spec and the history are optional an
 
     Raises:
         HistoryError: if a history cannot have happened, is empty, or names no run.
-        SpecError: if ``rerun`` names a task that the run does not have, or is one text.
+        SpecError: if ``rerun`` names a task that the run does not have, or is one text; or if ``codec``
+            cannot read generated tasks that have begun.
         PayloadError: if the input cannot be read, or what is kept does not fit.
         PayloadsNeeded: if values are stored and ``codec`` has no store.
     """
@@ -95,7 +96,7 @@ def redrive(  # noqa: PLR0913 - all but the spec and the history are optional an
         raise SpecError((msg,))
     state = state_of(history)
     state = state if execution is None else evolve(state, execution=execution)
-    progress = begin(spec, state, codec)
+    progress = readable(begin(spec, state, codec))
     runs = ChildRuns(children)
     planner = _Planner.of(progress, frozenset(rerun), runs)
     plan = tuple(planner.plan())
@@ -105,15 +106,8 @@ def redrive(  # noqa: PLR0913 - all but the spec and the history are optional an
 
 def _dropped(progress: Progress) -> tuple[str, ...]:
     """Return the ids of completed tasks that the spec does not have, in the order of their completion."""
-    known = {*progress.plan.index, *(task.id_ for task in progress.spec.all_tasks)}
-    items = progress.state.items.values()
-    unknown = (item for item in items if item.key[1] not in known and item.status is Status.COMPLETED)
-    tasks = [item for item in unknown if _is_task(item)]
-    return tuple(item.key[1] for item in sorted(tasks, key=lambda item: (_closed_at(item), item.key)))
-
-
-def _is_task(item: Item) -> bool:
-    return item.key[0] in STARTED_KINDS and not item.key[1].startswith(RESERVED_PREFIX)
+    completed = (item for item in foreign_items(progress) if item.status is Status.COMPLETED)
+    return tuple(item.key[1] for item in sorted(completed, key=lambda item: (_closed_at(item), item.key)))
 
 
 def _closed_at(item: Item) -> int:

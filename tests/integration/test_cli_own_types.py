@@ -1,0 +1,87 @@
+"""The commands on runs with retry strategies of a user's own, which only programs can read."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.integration.commands import PATIENCE, Shell, command
+
+PROGRAM = """
+import floto
+from attrs import frozen
+
+@frozen
+class Never:
+    def delay(self, retry):
+        return None
+
+def part(n):
+    return floto.ActivityTask(id_=f"part {n}", name="part", version="1", retry_strategy=Never())
+
+split = floto.Generator(id_="split", name="split", version="1")
+inner = floto.DeciderSpec(activity_tasks=[part(9)])
+child = floto.ChildWorkflow(id_="child", workflow_type_name="child", workflow_type_version="1", spec=inner)
+last = floto.ActivityTask(id_="last", name="last", version="1", requires=[split, child])
+spec = floto.DeciderSpec(activity_tasks=[split, child, last])
+
+@floto.generator(name="split", version="1")
+def split_it():
+    return [part(0), part(1)]
+
+@floto.activity(name="part", version="1")
+def one_part():
+    return 1
+
+@floto.activity(name="last", version="1")
+def fail():
+    raise ValueError("no such luck")
+
+if __name__ == "__main__":
+    codec = floto.CODEC.with_type("Never", Never)
+    try:
+        floto.run(spec, service="sqlite:///floto.db", workflow_id="monday", codec=codec)
+    except floto.WorkflowFailed as failed:
+        print(failed)
+"""
+UNREAD = "the run has begun tasks that 'split' returned, but they cannot be read here: $[0].retry_strategy"
+
+
+@pytest.fixture
+def shell(tmp_path: Path) -> Shell:
+    (tmp_path / "flow.py").write_text(PROGRAM)
+    program = [sys.executable, "flow.py"]
+    done = subprocess.run(program, cwd=tmp_path, check=True, capture_output=True, text=True, timeout=PATIENCE)
+    assert "last: ValueError" in done.stdout
+    return Shell(tmp_path)
+
+
+def test_show_and_why_say_what_the_history_says(shell: Shell) -> None:
+    for name in ("show", "why"):
+        done = command(shell.cwd, name, "monday", "--spec", "flow.py:spec")
+        assert (done.returncode, UNREAD in done.stderr) == (0, True)
+        assert "split\tfailed" not in done.stdout
+        assert "last" in done.stdout
+
+
+def test_a_run_that_carries_such_a_spec_is_shown(shell: Shell) -> None:
+    done = command(shell.cwd, "show", "monday:child")
+    assert done.returncode == 0
+    assert "type 'Never' is not known" in done.stderr
+    assert "part 9\tdone" in done.stdout
+
+
+def test_what_compares_or_redrives_refuses(shell: Shell) -> None:
+    for arguments in (
+        ("redrive", "monday", "--spec", "flow.py:spec"),
+        ("replay", "flow.py:spec", "monday"),
+        ("compare", "flow.py:spec", "flow.py:spec", "monday"),
+        ("graph", "flow.py:spec", "--history", "monday"),
+    ):
+        done = command(shell.cwd, *arguments)
+        assert (done.returncode, UNREAD in done.stderr) == (2, True), (arguments, done)
+    listed = command(shell.cwd, "list", "--workflow-id", "monday")
+    assert len(listed.stdout.splitlines()) == 1
