@@ -51,7 +51,7 @@ class Cause(StrEnum):
     TOLERATED = "the run continues: {detail} tolerated failures of the tasks of {task}"
     SURPLUS = "not needed: {detail} tasks of {task} have completed"
     STOPPING = "waiting for {task} to stop (cancellation requested)"
-    CLEANS_UP = "runs only if the run {detail}"
+    CLEANS_UP = "runs if the run {detail}"
     CANCEL_REQUESTED = "cancellation of the run was requested at {at}, so no further task is started"
     FAILING = "the run fails because {task} failed: {detail}"
     CLOSED = "the run closed at {at} ({detail})"

@@ -178,7 +178,8 @@ def test_cleanup_and_signals_are_explained() -> None:
     gate = Signal(id_="approval", signal_name="approved", requires=["a"])
     tidy = ActivityTask(name="work", version="v1", id_="tidy")
     mop = ActivityTask(name="work", version="v1", id_="mop", requires=["tidy"])
-    own = evolve(spec(TASK, gate), on_failure=[tidy, mop], on_cancel=[evolve(tidy, id_="undo")])
+    both = evolve(tidy, id_="both")
+    own = evolve(spec(TASK, gate), on_failure=[tidy, mop, both], on_cancel=[evolve(tidy, id_="undo"), both])
     history = simulate(own, {"a": fails()}).main
     failed = next(each.id for each in history if isinstance(each.data, e.ActivityTaskFailed))
     found = explain(own, history, failed)
@@ -187,12 +188,14 @@ def test_cleanup_and_signals_are_explained() -> None:
         "approval": "skipped",
         "tidy": "due",
         "mop": "waiting",
+        "both": "due",
         "undo": "reserved for cleanup",
     }
     assert found["undo"].conditions[0].cause is Cause.CLEANS_UP
     waiting = explain(own, simulate(own).main, 4)
     assert str(waiting["approval"].conditions[0]) == "waiting for a to complete"
-    assert str(waiting["tidy"].conditions[0]) == "runs only if the run fails"
+    assert str(waiting["tidy"].conditions[0]) == "runs if the run fails"
+    assert [*map(str, waiting["both"].conditions)] == ["runs if the run fails", "runs if the run is canceled"]
 
 
 def test_explanations_say_queued_timer_and_stopping_in_standard_terms() -> None:
