@@ -8,8 +8,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from attrs import frozen
 
-from floto import ActivityTask, DeciderSpec
+from floto import CODEC, ActivityTask, DeciderSpec, Generator, Retry
 from floto.adapters.history_files import save
 from floto.runtime.pytest_plugin import pytest_configure
 from floto.testing import simulate
@@ -22,7 +23,7 @@ SPEC = DeciderSpec(
     ]
 )
 FLOW = """
-from floto import ActivityTask, DeciderSpec
+from floto import CODEC, ActivityTask, DeciderSpec, Generator, Retry
 
 first = ActivityTask(id_="first", name="work", version="v1", task_priority={priority})
 spec = DeciderSpec(activity_tasks=[
@@ -91,6 +92,26 @@ def test_divergent_history_fails_naming_the_step(project: Path) -> None:
     assert "bare.json differs from flow.py:spec" in done.stdout
     assert "step 1 (event 4): ScheduleActivityTask 'first': task_priority was None" in done.stdout
     assert "Traceback" not in done.stdout
+
+
+@frozen
+class Never:
+    """A retry strategy that the plugin cannot read."""
+
+    def delay(self, retry: Retry) -> float | None:  # noqa: ARG002 - the same for every retry
+        return None
+
+
+def test_generated_tasks_that_cannot_be_read_are_an_error_and_no_divergence(project: Path) -> None:
+    split = Generator(id_="split", name="split", version="v1")
+    spec = DeciderSpec(activity_tasks=[split])
+    part = ActivityTask(id_="part", name="part", version="v1", retry_strategy=Never())
+    own = simulate(spec, {"split": lambda _: [part]}, codec=CODEC.with_type("Never", Never)).main
+    save(own, project / "histories" / "own.json", spec=spec)
+    (project / "pytest.ini").write_text("[pytest]\n")
+    done = run_pytest(project, "--floto-histories", "histories", "-k", "own")
+    assert done.returncode == 1
+    assert "the run has begun tasks that 'split' returned, but they cannot be read here" in done.stdout
 
 
 def test_spec_is_configurable_by_file_name_pattern(project: Path) -> None:
