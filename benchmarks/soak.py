@@ -107,6 +107,8 @@ def processes(place: Path) -> Iterator[tuple[dict[str, psutil.Process], str]]:
             except subprocess.TimeoutExpired:
                 each.kill()
                 each.wait()
+            if each.stdout is not None:
+                each.stdout.close()
 
 
 def soak(
