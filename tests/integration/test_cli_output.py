@@ -166,3 +166,55 @@ def test_show_without_the_spec_omits_wait_timers_of_floto(tmp_path: Path) -> Non
     (tmp_path / "broken").touch()
     shell("run", "flow.py:spec", "--activities", "acts.py", "--workflow-id", "w", code=1)
     assert {each["task"] for each in shell.data("show", "w")["tasks"]} == {"ask", "rest", "tell"}
+
+
+#: Redirections of a shell, for streams that take nothing and for streams that do not exist.
+REDIRECTIONS = ("2>/dev/full", "2>&-", ">&-", "<&- >&- 2>&-")
+
+
+@pytest.mark.parametrize("redirection", REDIRECTIONS)
+def test_command_does_its_work_without_its_streams(tmp_path: Path, redirection: str) -> None:
+    shell = Shell(tmp_path)
+    write_files(tmp_path)
+    run_id = _redirected(shell, redirection, "start", "--spec", "flow.py:spec", "--workflow-id", "w")
+    [info] = shell.data("list")
+    assert run_id == ("" if ">&-" in redirection.split() else f"{info['execution']['runId']}\n")
+    for command in (["list"], ["list", "--json"], ["show", "w"], ["why", "w"], ["status"], ["history", "w"]):
+        _redirected(shell, redirection, *command)
+    _redirected(shell, redirection, "terminate", "w")
+    result = _redirected(
+        shell, redirection, "run", "flow.py:other", "--activities", "acts.py", "--workflow-id", "x"
+    )
+    assert bool(result) == (">&-" not in redirection.split())
+    assert shell.data("show", "x")["status"] == "COMPLETED"
+
+
+def _redirected(shell: Shell, redirection: str, *arguments: str) -> str:
+    """Run a command behind a redirection; return what it wrote on stdout."""
+    line = ["sh", "-c", f'exec "$@" {redirection}', "sh", sys.executable, "-m", "floto", *arguments]
+    done = subprocess.run(
+        line,
+        cwd=shell.cwd,
+        env=shell.environment,
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+        timeout=PATIENCE,
+    )
+    assert done.returncode == 0, (arguments, done)
+    return done.stdout
+
+
+def test_unexpected_error_names_verbose_only_where_it_is_an_option(runs: Shell) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "floto", "list"],
+            cwd=runs.cwd,
+            env=runs.environment,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            encoding="utf-8",
+            check=False,
+            timeout=PATIENCE,
+        )
+    assert (done.returncode, done.stderr) == (1, "floto: OSError: [Errno 28] No space left on device\n")

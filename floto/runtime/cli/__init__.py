@@ -17,13 +17,20 @@ from floto import logs
 from floto.core.errors import FlotoError, OutcomeUnknown, WorkflowError
 from floto.core.visible import visible
 from floto.runtime.cli.codes import DONE, FAILED, INTERRUPTED, USAGE
-from floto.runtime.cli.output import drop_unwritten_errors, error_text, escape_what_cannot_be_encoded, say
+from floto.runtime.cli.output import (
+    drop_unwritten_errors,
+    error_text,
+    escape_what_cannot_be_encoded,
+    open_missing_streams,
+    say,
+)
 
 log = logging.getLogger("floto")
 
 
 def main() -> None:
     """Run the command line and exit: 0 done, 1 failed, 2 usage, 124 timed out, 130 interrupted."""
+    open_missing_streams()
     escape_what_cannot_be_encoded()
     code = _exit_code()
     drop_unwritten_errors()
@@ -43,7 +50,9 @@ def _exit_code() -> int:
         return FAILED if isinstance(error, (WorkflowError, OutcomeUnknown)) else USAGE
     except Exception as error:
         log.info("unexpected", exc_info=True)
-        say(f"floto: {type(error).__name__}: {error_text(error)} (--verbose shows more)", err=True)
+        # Only 'floto run' has this level, unless it was called with --verbose.
+        more = " (--verbose shows more)" if log.level == logging.WARNING else ""
+        say(f"floto: {type(error).__name__}: {error_text(error)}{more}", err=True)
         return FAILED
     finally:
         logs.reset()

@@ -67,6 +67,18 @@ def writing(path: Path) -> Iterator[TextIO]:
         raise WriteError(path, str(error.strerror or error)) from None
 
 
+def open_missing_streams() -> None:
+    """Open the null device in place of each standard stream that the process was started without.
+
+    Python sets such a stream to None, and gives its descriptor to the next file that is opened.
+    """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            descriptor = os.open(os.devnull, os.O_RDWR)
+            os.set_inheritable(descriptor, True)  # noqa: FBT003 - the standard library's own parameter
+            setattr(sys, name, os.fdopen(descriptor, mode, encoding="utf-8"))
+
+
 def escape_what_cannot_be_encoded() -> None:
     """Let stdout and stderr print characters that their encodings lack as escapes, as ``visible`` does."""
     for stream in (sys.stdout, sys.stderr):
@@ -75,9 +87,12 @@ def escape_what_cannot_be_encoded() -> None:
 
 
 def say(text: str = "", *, err: bool = False, ends_line: bool = True) -> None:
-    """Print lines of text on stdout, or on stderr if ``err``; their values must be ``visible`` already."""
+    """Print lines of text on stdout, or on stderr if ``err``; their values must be ``visible`` already.
+
+    Text that stderr does not take is lost: it must not change what a command does, nor its exit code.
+    """
     # Not through click's own choice of a stream: it writes UTF-8 where the encoding is ASCII.
-    click.echo(visible_lines(text), file=sys.stderr if err else sys.stdout, nl=ends_line)
+    click.echo(visible_lines(text), file=_lossy_stderr() if err else sys.stdout, nl=ends_line)
 
 
 def say_wrapped(line: str) -> None:
@@ -124,11 +139,15 @@ class _Lossy:
         return getattr(self._stream, name)
 
 
+def _lossy_stderr() -> TextIO:
+    return cast("TextIO", _Lossy(sys.stderr))
+
+
 def progress_console() -> Console:
     """Return the console on stderr for progress and logs, which must not decide what becomes of a run."""
     from rich.console import Console  # noqa: PLC0415 - only the commands with a progress need it
 
-    return Console(file=cast("TextIO", _Lossy(sys.stderr)))
+    return Console(file=_lossy_stderr())
 
 
 def say_on(console: Console, text: str) -> None:
