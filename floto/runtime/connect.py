@@ -98,7 +98,7 @@ def client(url: str | None = None) -> Any:
 
     The default is ``FLOTO_SERVICE``, else Amazon SWF. Raises the errors of ``connect``.
     """
-    return _opened(url or default_service(), _Openers(_local_client, _swf_client), "")
+    return _opened(default_service() if url is None else url, _Openers(_local_client, _swf_client), "")
 
 
 def domain_of(client: Any, domain: str) -> SwfService:
@@ -218,9 +218,18 @@ def _opened(url: str, openers: _Openers, domain: str) -> Any:
         return openers.file(_file(url), domain)
     if match := re.fullmatch(r"aws(?::([a-z0-9-]+))?", url):
         return openers.swf(match[1], None, domain)
-    if re.fullmatch(r"https?://[^/\s]+\S*", url):
+    if re.fullmatch(r"https?://[^/\s]+\S*", url) and _has_host(url):
         return openers.swf(None, url, domain)
     raise UnknownService(url, "is not a service URL")
+
+
+def _has_host(url: str) -> bool:
+    """Return True if a URL names a host, and no port or one that exists."""
+    try:
+        parts = urlsplit(url)
+        return bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
 
 
 def _file(url: str) -> str:
@@ -266,7 +275,7 @@ def _swf_client(region: str | None, endpoint_url: str | None, _domain: str) -> A
 def service_for(service: Service | str | None, domain: str | None, otherwise: str = AMAZON_SWF) -> Service:
     """Return an object as it is, else open the service of the URL, or the default service."""
     if service is None or isinstance(service, str):
-        return connect_loop(service or default_service(otherwise), domain)
+        return connect_loop(default_service(otherwise) if service is None else service, domain)
     return service
 
 

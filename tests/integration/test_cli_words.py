@@ -222,3 +222,34 @@ def test_check_names_what_the_context_of_a_condition_never_has(runs: Shell) -> N
     (runs.cwd / "misspelt.py").write_text("\n".join(lines))
     said = runs.here("check", "misspelt.py:spec")[0]
     assert "task 'tell': the context of its condition aks.n never has 'aks', which is null" in said
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "run flow.py:spec --activities acts.py --timeout nan",
+        "worker --activities acts.py --heartbeat nan",
+        "fuzz flow.py:spec --seconds nan",
+    ],
+)
+def test_nan_is_not_a_number_of_seconds(runs: Shell, command: str) -> None:
+    assert "'nan' is not a number of seconds" in runs.here(*command.split(), code=2)[1]
+
+
+def test_number_of_listed_runs_may_be_as_large_as_one_likes(runs: Shell) -> None:
+    for limit in (sys.maxsize, 10**30):
+        assert runs.here("list", "--limit", str(limit)) == runs.here("list")
+
+
+def test_empty_name_is_not_the_default(runs: Shell) -> None:
+    before = runs.here("list")
+    for command in ("list", "terminate open", "start --spec flow.py:spec"):
+        assert "service '' is not a service URL" in runs.here(*command.split(), "--service", "", code=2)[1]
+    runs.here("start", "--spec", "flow.py:spec", "--workflow-id", "", code=2)
+    assert runs.here("list") == before
+
+
+def test_usage_error_shows_escape_sequences_of_values(runs: Shell) -> None:
+    said = runs.here("list", "--service", "sqlite:///a\x1b[31m\nb.db", code=2)[1]
+    assert "there is no file" in said
+    assert r"a\x1b[31m\nb.db;" in said

@@ -63,6 +63,8 @@ def _usage(error: click.ClickException) -> str:
     shown, message = io.StringIO(), error.format_message()
     if isinstance(error, click.exceptions.NoArgsIsHelpError):
         return message
+    if isinstance(error, click.UsageError) and error.ctx is not None:
+        error.ctx.color = True  # else click removes escape sequences from the values in the message
     error.show(shown)
     return shown.getvalue().rstrip("\n").replace(message, visible(message))
 

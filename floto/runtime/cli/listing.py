@@ -71,7 +71,7 @@ def list_command(  # noqa: PLR0913 - click passes each option as an argument
     sides = _sides(opens=opens, closes=closes or "status" in wanted)
     with target(service, domain) as there:
         found = _newest(there, sides, wanted, since or BEGINNING)
-        infos = list(itertools.islice(found, limit + 1))
+        infos = list(itertools.islice(found, min(limit, sys.maxsize - 1) + 1))
     if as_json:
         say(readable(infos[:limit]))
     elif is_long or not sys.stdout.isatty():

@@ -17,6 +17,7 @@ from floto.core.swf.floto_defaults import DEFAULT_DOMAIN, DEFAULT_TASK_LIST
 from floto.core.swf.service import Service
 from floto.runtime.cli.codes import DONE
 from floto.runtime.cli.options import (
+    Seconds,
     activities_option,
     domain_option,
     log_format_option,
@@ -107,7 +108,7 @@ def decider_command(  # noqa: PLR0913 - click passes each option as an argument
 )
 @click.option(
     "--heartbeat",
-    type=click.FloatRange(min=0),
+    type=Seconds(min=0),
     default=120,
     show_default=True,
     metavar="SECONDS",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
@@ -81,6 +82,17 @@ def moment(text: str) -> datetime:
     except (ValueError, OverflowError):
         msg = f"{text!r} is not a time; say 30s, 15m, 2h, 7d or 2026-12-31T23:59"
         raise click.BadParameter(msg) from None
+
+
+class Seconds(click.FloatRange):
+    """A number of seconds, which is not NaN: every comparison with that is false."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Return the number. Raises ``BadParameter``."""
+        number: float = super().convert(value, param, ctx)
+        if math.isnan(number):
+            self.fail(f"{value!r} is not a number of seconds", param, ctx)
+        return number
 
 
 def timeout_option(name: str, help: str) -> Callable[[F], F]:

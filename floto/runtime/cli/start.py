@@ -57,7 +57,7 @@ def start_command(spec: str | None, kind: tuple[str, str] | None, **options: Any
         msg = "give --spec SPEC or --type NAME VERSION"
         raise click.UsageError(msg)
     loaded = None if spec is None else load_spec(spec)
-    workflow_id = options["workflow_id"] or new_workflow_id()
+    workflow_id = new_workflow_id() if options["workflow_id"] is None else options["workflow_id"]
     domain = options["domain"] or (loaded and loaded.domain) or None
     request = _request(workflow_id, loaded, kind or (WORKFLOW_TYPE.name, WORKFLOW_TYPE.version), options)
     with target(options["service"], domain, new=True) as there:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -10,14 +11,20 @@ import pytest
 from floto.core.errors import ServiceFault
 from floto.runtime.connect import UnknownService, client, connect, service_for
 
-
-@pytest.mark.parametrize(
-    "url",
-    ["", "floto.db", "sqlite://", "sqlite:///", "sqlite:floto.db", "aws:", "aws:EU!", "ftp://x", "http://"],
+INVALID = (
+    *("", "floto.db", "sqlite://", "sqlite:///", "sqlite:floto.db", "aws:", "aws:EU!", "ftp://x"),
+    *("http://", "http://[::1", "http://host:99999", "http://host:port", "http://:80"),
 )
-def test_invalid_service_url_raises_listing_the_valid_forms(url: str) -> None:
+
+
+@pytest.mark.parametrize("url", INVALID)
+@pytest.mark.parametrize("opening", [connect, client, lambda url: service_for(url, None)])
+def test_invalid_service_url_raises_listing_the_valid_forms(
+    opening: Callable[[str], object], url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FLOTO_SERVICE", "memory:")
     with pytest.raises(UnknownService, match="use sqlite:///relative"):
-        connect(url)
+        opening(url)
 
 
 def test_file_in_a_missing_directory_raises_naming_it() -> None:
