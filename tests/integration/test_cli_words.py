@@ -253,3 +253,20 @@ def test_usage_error_shows_escape_sequences_of_values(runs: Shell) -> None:
     said = runs.here("list", "--service", "sqlite:///a\x1b[31m\nb.db", code=2)[1]
     assert "there is no file" in said
     assert r"a\x1b[31m\nb.db;" in said
+
+
+def test_run_id_may_follow_a_workflow_id_of_any_length(tmp_path: Path) -> None:
+    shell, workflow_id = Shell(tmp_path), "w" * 256
+    write_files(tmp_path)
+    run_id = shell.here("start", "--spec", "flow.py:spec", "--workflow-id", workflow_id)[0].strip()
+    for named in (run_id, run_id[:8]):
+        assert shell.data("show", f"{workflow_id}@{named}")["execution"]["runId"] == run_id
+    shell.here("terminate", f"{workflow_id}@{run_id}")
+    assert shell.data("show", workflow_id)["status"] == "TERMINATED"
+
+
+@pytest.mark.parametrize("command", ["replay flow.py:spec", "compare flow.py:spec flow.py:spec"])
+def test_run_that_does_not_exist_is_reported_and_the_others_are_read(runs: Shell, command: str) -> None:
+    out, err = runs.here(*command.split(), "nosuch", "done", code=2)
+    assert err.startswith("floto: there is no run 'nosuch' in domain 'floto'")
+    assert "done: " in out

@@ -21,6 +21,7 @@ from floto.runtime.cli.codes import DONE, FAILED, USAGE
 from floto.runtime.cli.options import domain_option, service_option
 from floto.runtime.cli.output import json_line, progress_console, say
 from floto.runtime.cli.source import ENDINGS, Where, read_history
+from floto.runtime.cli.target import AmbiguousRun, UnknownRun
 
 _T = TypeVar("_T", bound=Callable[..., Any])
 
@@ -50,13 +51,13 @@ def read_each(
     for name in bar:
         try:
             worst = max(worst, DONE if read(name, read_history(name, where)) else FAILED)
-        except (HistoryError, SpecError) as error:
+        except (HistoryError, SpecError, UnknownRun, AmbiguousRun) as error:
             say(visible(f"floto: {_named(name, error)}"), err=True)
             worst = USAGE
     return worst
 
 
-def _named(name: str, error: HistoryError | SpecError) -> str:
+def _named(name: str, error: Exception) -> str:
     return str(error) if name in str(error) else f"{name}: {error}"
 
 

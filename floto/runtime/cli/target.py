@@ -25,7 +25,7 @@ from floto.core.errors import (
 from floto.core.swf import wire
 from floto.core.swf.floto_defaults import DEFAULT_DOMAIN
 from floto.core.swf.history import History
-from floto.core.swf.limits import PAGE_LIMIT
+from floto.core.swf.limits import NAME_LIMIT, PAGE_LIMIT
 from floto.core.swf.shapes import WorkflowExecution
 from floto.core.visible import first_few, shell_command
 from floto.runtime.connect import USUAL_FILE, client, default_service, file_of, shown_service, translating
@@ -273,7 +273,11 @@ def _readings(run: str, run_id: str | None) -> list[tuple[str, str | None]]:
     A workflow id may have an @ in it.
     """
     whole, (workflow_id, _, after) = (run, run_id), run.rpartition("@")
-    return [whole] if run_id is not None or not workflow_id or not after else [whole, (workflow_id, after)]
+    if run_id is not None or not workflow_id or not after:
+        return [whole]
+    parts = (workflow_id, after)
+    # SWF refuses a request with a workflow id that is too long.
+    return [parts] if len(run) > NAME_LIMIT else [whole, parts]
 
 
 @contextlib.contextmanager
