@@ -1,4 +1,4 @@
-"""Open services and stores by URL; the only module of the runtime that names concrete adapters."""
+"""Open services and stores by URL; with ``server.py`` the only module of the runtime that names adapters."""
 
 from __future__ import annotations
 

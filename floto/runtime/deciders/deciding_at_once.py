@@ -1,9 +1,9 @@
 """Deciding in the commit that claims a decision task, where the service is in this process.
 
 ``decide`` is pure, so the embedded engine can call it in the transaction in which a task completes. While it
-does, no other call is executed, so this decides only what is quick and executes no code of users: specs of
-floto's own task kinds and retry strategies, of a bounded size, without payload stores. Everything else is
-left to the decider's own loop.
+does, no other call is executed. So it decides only what is quick and needs no code of users: runs of specs
+with floto's own task kinds and retry strategies alone, of a bounded size, without payload stores. All other
+runs are left to the decider's own loop.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The children that a run has left open when it failed, and whose cancellation it requested.
 
-A run that fails does not wait for its children. They end soon, if somebody decides for them.
+A run that fails does not wait for its children. They end soon, if a decider polls for them.
 """
 
 from __future__ import annotations

@@ -15,9 +15,9 @@ _JOIN_SECONDS = 0.1
 class ActivityThreads:
     """Threads that execute the steps of activities: to run one, and to go on when its report is committed.
 
-    An activity has one thread from ``begin`` to ``end``, but which thread executes a step is open: one that
-    does not wait for its report executes the steps of others. Where many activities take less time than a
-    commit, one thread does the work of most, and no thread is woken for each.
+    There is a thread for each activity between ``begin`` and ``end``, but any of them executes any step: one
+    that does not wait for a report executes the steps of other activities. Where many activities take less
+    time than a commit, one thread does the work of most, and no thread is woken for each.
     """
 
     def __init__(self) -> None:
