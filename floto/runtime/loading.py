@@ -40,20 +40,20 @@ class LoadError(FlotoError):
         return f"cannot load {self.source}: {self.problem}"
 
 
-def load_spec(source: str) -> DeciderSpec:
-    """Load a spec from ``FILE.json``, ``FILE.py:name`` or ``module:name``.
+def load_spec(source: str, codec: Codec = CODEC) -> DeciderSpec:
+    """Load a spec from ``FILE.json``, which ``codec`` reads, ``FILE.py:name`` or ``module:name``.
 
     Raises ``LoadError``, or ``SpecError`` if the spec is not valid; of a file, its problems name the file.
     """
     if source.endswith(".json"):
         try:
-            return DeciderSpec.from_json(_text(source))
+            return DeciderSpec.from_json(_text(source), codec)
         except SpecError as error:
             raise SpecError(f"{source}: {problem}" for problem in error.problems) from None
     return _named(source, DeciderSpec, "a spec is named FILE.json, FILE.py:name or module:name")
 
 
-def load_apart(source: str, other: str | None = None) -> DeciderSpec:
+def load_apart(source: str, other: str | None = None, codec: Codec = CODEC) -> DeciderSpec:
     """Load a spec as ``load_spec`` does, but keep nothing that was imported and registered for it.
 
     Two versions of a program have modules and activities of the same names. The one that is loaded last would
@@ -63,16 +63,17 @@ def load_apart(source: str, other: str | None = None) -> DeciderSpec:
     Args:
         source: The spec.
         other: The spec that is loaded afterwards. If both are in one file or module, it is imported once.
+        codec: Reads a spec in JSON.
     """
     if source.rpartition(":")[0] == (other or "").rpartition(":")[0]:
-        return load_spec(source)
+        return load_spec(source, codec)
     # Imported here, because most commands do without activities.
     from floto.runtime.workers.activities import DEFAULT  # noqa: PLC0415
 
     modules, path = set(sys.modules), [*sys.path]
     try:
         with DEFAULT.apart():
-            return load_spec(source)
+            return load_spec(source, codec)
     finally:
         roots = {_root_of(source), *map(Path, set(sys.path).difference(path))}
         sys.path[:] = path

@@ -1,7 +1,8 @@
-"""The commands on runs with retry strategies of a user's own, which only programs can read."""
+"""The commands on runs with retry strategies of a user's own, which a codec has to know."""
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -22,6 +23,7 @@ class Never:
 def part(n):
     return floto.ActivityTask(id_=f"part {n}", name="part", version="1", retry_strategy=Never())
 
+codec = floto.CODEC.with_type("Never", Never)
 split = floto.Generator(id_="split", name="split", version="1")
 inner = floto.DeciderSpec(activity_tasks=[part(9)])
 child = floto.ChildWorkflow(id_="child", workflow_type_name="child", workflow_type_version="1", spec=inner)
@@ -41,7 +43,6 @@ def fail():
     raise ValueError("no such luck")
 
 if __name__ == "__main__":
-    codec = floto.CODEC.with_type("Never", Never)
     try:
         floto.run(spec, service="sqlite:///floto.db", workflow_id="monday", codec=codec)
     except floto.WorkflowFailed as failed:
@@ -85,3 +86,59 @@ def test_what_compares_or_redrives_refuses(shell: Shell) -> None:
         assert (done.returncode, UNREAD in done.stderr) == (2, True), (arguments, done)
     listed = command(shell.cwd, "list", "--workflow-id", "monday")
     assert len(listed.stdout.splitlines()) == 1
+
+
+WITH_CODEC = ("--codec", "flow.py:codec")
+
+
+def test_with_the_codec_the_tasks_are_what_they_were(shell: Shell) -> None:
+    shown = command(shell.cwd, "show", "monday", "--spec", "flow.py:spec", *WITH_CODEC)
+    assert (shown.returncode, shown.stderr) == (0, "")
+    assert "split\tdone" in shown.stdout
+    why = command(shell.cwd, "why", "monday", "--spec", "flow.py:spec", *WITH_CODEC)
+    assert (why.returncode, why.stderr) == (0, "")
+    child = command(shell.cwd, "show", "monday:child", *WITH_CODEC)
+    assert (child.returncode, child.stderr) == (0, "")
+    for arguments in (
+        ("replay", "flow.py:spec", "monday"),
+        ("compare", "flow.py:spec", "flow.py:spec", "monday"),
+        ("graph", "flow.py:spec", "--history", "monday"),
+        ("report", "monday", "--spec", "flow.py:spec", "-o", "page.html"),
+    ):
+        done = command(shell.cwd, *arguments, *WITH_CODEC)
+        assert done.returncode == 0, (arguments, done)
+        assert "cannot be read" not in done.stderr
+
+
+def test_with_the_codec_a_redrive_keeps_generated_tasks(shell: Shell) -> None:
+    given = ("redrive", "monday", "--spec", "flow.py:spec", "--json", "--dry-run", *WITH_CODEC)
+    planned = json.loads(command(shell.cwd, *given).stdout)
+    actions = {task["task"]: task["action"] for task in planned["plan"]}
+    assert actions.items() >= {"part 0": "keep", "part 1": "keep", "last": "run"}.items()
+    assert planned["dropped"] == []
+
+
+def test_run_and_start_with_the_codec(shell: Shell) -> None:
+    ran = command(
+        shell.cwd, "run", "flow.py:spec", "--activities", "flow.py", "--workflow-id", "tuesday", *WITH_CODEC
+    )
+    assert ran.returncode == 1
+    assert "last: ValueError" in ran.stderr
+    shown = command(shell.cwd, "show", "tuesday", "--spec", "flow.py:spec", *WITH_CODEC)
+    assert "part 1\tdone" in shown.stdout
+    refused = command(shell.cwd, "start", "--spec", "flow.py:spec")
+    assert refused.returncode == 2
+    started = command(shell.cwd, "start", "--spec", "flow.py:spec", "--workflow-id", "wednesday", *WITH_CODEC)
+    assert started.returncode == 0
+
+
+def test_loops_with_the_codec_end_what_was_started(shell: Shell) -> None:
+    command(shell.cwd, "start", "--spec", "flow.py:spec", "--workflow-id", "thursday", *WITH_CODEC)
+    with (
+        shell.loop("decider", *WITH_CODEC),
+        shell.loop("worker", "--activities", "flow.py", *WITH_CODEC),
+    ):
+        shell.until("thursday", "FAILED")
+    shown = command(shell.cwd, "show", "thursday", *WITH_CODEC)
+    assert "part 1\tdone" in shown.stdout
+    assert "last\tfailed" in shown.stdout

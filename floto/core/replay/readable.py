@@ -42,5 +42,5 @@ def _need_tasks(task: Expands, progress: Progress) -> None:
         task.generated(progress.state.items[task.key], progress.codec)
     except SpecError as error:
         begun = f"the run has begun tasks that {shown(task.id_)} returned, but they cannot be read here"
-        msg = f"{begun}: {error.problems[0]}; in Python, pass codec= with their types"
+        msg = f"{begun}: {error.problems[0]}; give a codec that knows their types"
         raise SpecError((msg,)) from error

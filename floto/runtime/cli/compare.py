@@ -8,10 +8,9 @@ from typing import Any
 import click
 
 from floto.core.decide.progress import begin
-from floto.core.payloads.reference import Store
 from floto.core.replay.compare import Compared, Verdict, compare
 from floto.core.replay.readable import readable
-from floto.core.spec.decider_spec import CODEC
+from floto.core.spec.codec import Codec
 from floto.core.swf.history import History
 from floto.core.visible import visible
 from floto.runtime.cli.histories import (
@@ -22,7 +21,7 @@ from floto.runtime.cli.histories import (
     json_option,
     read_each,
 )
-from floto.runtime.cli.options import payloads_option
+from floto.runtime.cli.options import codec_options
 from floto.runtime.cli.output import say
 from floto.runtime.cli.source import Where
 from floto.runtime.loading import load_apart, load_spec
@@ -33,17 +32,16 @@ from floto.runtime.loading import load_apart, load_spec
 @click.argument("new")
 @histories_argument
 @json_option
-@payloads_option
+@codec_options
 def compare_command(
-    old: str, new: str, histories: tuple[str, ...], *, as_json: bool, payloads: Store | None, **where: Any
+    old: str, new: str, histories: tuple[str, ...], *, as_json: bool, codec: Codec, **where: Any
 ) -> int:
     """Show where the spec NEW decides otherwise than OLD, in histories of runs or saved ones.
 
     For open runs, also show whether deploying NEW is safe. Exit code: 0 no change, 1 changes,
     2 a history cannot be read.
     """
-    before, after = load_apart(old, new), load_spec(new)
-    codec = CODEC.with_payloads(payloads)
+    before, after = load_apart(old, new, codec), load_spec(new, codec)
     totals: Counter[Verdict] = Counter()
 
     def read(name: str, history: History) -> bool:

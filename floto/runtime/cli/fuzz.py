@@ -12,13 +12,14 @@ from attrs import define, field
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from floto.core.spec.decider_spec import CODEC, DeciderSpec
+from floto.core.spec.codec import Codec
+from floto.core.spec.decider_spec import DeciderSpec
 from floto.core.spec.kinds import ActivityTask
 from floto.core.swf.shapes import ActivityType
 from floto.runtime.cli.codes import DONE, FAILED, INTERRUPTED
-from floto.runtime.cli.options import Seconds, activities_option
+from floto.runtime.cli.options import Seconds, activities_option, codec_option
 from floto.runtime.cli.output import progress_console, say
-from floto.runtime.loading import load_codec, load_json, load_module, load_spec
+from floto.runtime.loading import load_json, load_module, load_spec
 from floto.runtime.workers.activities import DEFAULT
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ _FILE = "test_counterexample.py"
 )
 @activities_option
 @click.option("--input", "input_text", metavar="JSON|@FILE", help="The workflow's input.")
-@click.option("--codec", help="The Codec that knows task kinds and strategies of your own: FILE.py:name.")
+@codec_option
 @click.option(
     "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of the random runs."
 )
@@ -51,7 +52,7 @@ def fuzz_command(  # noqa: PLR0913, PLR0917 - click passes each option as an arg
     seconds: float,
     activities: tuple[str, ...],
     input_text: str | None,
-    codec: str | None,
+    codec: Codec,
     seed: int,
     output: Path | None,
 ) -> int:
@@ -70,7 +71,7 @@ def fuzz_command(  # noqa: PLR0913, PLR0917 - click passes each option as an arg
     if not target.parent.is_dir():
         msg = f"there is no directory {target.parent}"
         raise click.BadParameter(msg, param_hint="--output")
-    loaded = load_spec(spec)
+    loaded = load_spec(spec, codec)
     for module in activities:
         load_module(module)
     given = None if input_text is None else load_json("--input", input_text)
@@ -86,7 +87,7 @@ def fuzz_command(  # noqa: PLR0913, PLR0917 - click passes each option as an arg
                 max_examples=_NO_END,
                 max_seconds=seconds,
                 seed=seed,
-                codec=CODEC if codec is None else load_codec(codec),
+                codec=codec,
                 save=target,
                 on_progress=progress.follow,
             )

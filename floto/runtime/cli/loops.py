@@ -11,7 +11,7 @@ import click
 
 from floto.core.decide.daemon import DAEMON_LIST
 from floto.core.errors import ServiceUnavailable
-from floto.core.payloads.reference import Store
+from floto.core.spec.codec import Codec
 from floto.core.spec.decider_spec import DeciderSpec
 from floto.core.swf.floto_defaults import DEFAULT_DOMAIN, DEFAULT_TASK_LIST
 from floto.core.swf.service import Service
@@ -19,10 +19,10 @@ from floto.runtime.cli.codes import DONE
 from floto.runtime.cli.options import (
     Seconds,
     activities_option,
+    codec_options,
     domain_option,
     log_format_option,
     no_activity,
-    payloads_option,
     service_option,
     verbose_option,
 )
@@ -53,7 +53,7 @@ identity_option = click.option(
 @click.argument("specs", nargs=-1, metavar="[SPEC]...")
 @click.option("--task-list", help="Task list to poll; default: that of the spec, else floto.")
 @click.option("--take-over", is_flag=True, help="Decide runs that record another spec by SPEC from now on.")
-@payloads_option
+@codec_options
 @service_option
 @domain_option
 @identity_option
@@ -63,7 +63,7 @@ def decider_command(  # noqa: PLR0913 - click passes each option as an argument
     specs: tuple[str, ...],
     task_list: str | None,
     identity: str | None,
-    payloads: Store | None,
+    codec: Codec,
     log_format: str,
     *,
     take_over: bool,
@@ -77,7 +77,7 @@ def decider_command(  # noqa: PLR0913 - click passes each option as an argument
     one: exit at once.
     """
     log_loop(log_format, verbose=verbose)
-    by_list = _by_list([(source, load_spec(source)) for source in specs], task_list)
+    by_list = _by_list([(source, load_spec(source, codec)) for source in specs], task_list)
 
     def members(service: Service, stop: StopFlag) -> Sequence[Loop]:
         _prepare(service, [spec for spec in by_list.values() if spec is not None], stop)
@@ -87,7 +87,7 @@ def decider_command(  # noqa: PLR0913 - click passes each option as an argument
                 service=service,
                 task_list=name,
                 identity=identity,
-                payloads=payloads,
+                codec=codec,
                 take_over=take_over,
             )
             for name, spec in by_list.items()
@@ -114,7 +114,7 @@ def decider_command(  # noqa: PLR0913 - click passes each option as an argument
     metavar="SECONDS",
     help="Time between the heartbeats of an activity; 0: no heartbeats.",
 )
-@payloads_option
+@codec_options
 @service_option
 @domain_option
 @identity_option
@@ -146,7 +146,8 @@ def _worker(task_list: str, service: Service, options: dict[str, Any]) -> Activi
         concurrency=options["concurrency"],
         task_heartbeat_in_seconds=options["heartbeat"],
         identity=options["identity"],
-        payloads=options["payloads"],
+        codec=options["codec"],
+        payloads=options["codec"].store,
     )
 
 
@@ -154,7 +155,7 @@ def daemon_options(task_list: str) -> Callable[[Callable[..., int]], Callable[..
     """Return a decorator that adds the options of ``work_as``, with a default task list."""
     options = (
         click.option("--task-list", default=task_list, show_default=True, help="Task list to poll."),
-        payloads_option,
+        codec_options,
         service_option,
         domain_option,
         identity_option,
@@ -175,7 +176,7 @@ def work_as(  # noqa: PLR0913 - the options of a command
     *,
     task_list: str,
     identity: str | None,
-    payloads: Store | None,
+    codec: Codec,
     log_format: str,
     verbose: bool,
     **where: Any,
@@ -186,7 +187,7 @@ def work_as(  # noqa: PLR0913 - the options of a command
         kind: The class of the loop, ``Daemon`` or one like it.
         task_list: The task list to poll.
         identity: Identity that histories record; None for host and process id.
-        payloads: A store for values that are too long for SWF.
+        codec: The codec, which may have a store for values that are too long for SWF.
         log_format: ``text`` or ``json``.
         verbose: Log at debug level.
         where: The service and the domain.
@@ -195,7 +196,7 @@ def work_as(  # noqa: PLR0913 - the options of a command
     domain = where["domain"] or DEFAULT_DOMAIN
 
     def members(service: Service, _stop: StopFlag) -> Sequence[Loop]:
-        return [kind(domain, task_list, service=service, identity=identity, payloads=payloads)]
+        return [kind(domain, task_list, service=service, identity=identity, codec=codec)]
 
     return work(where["service"], domain, members)
 

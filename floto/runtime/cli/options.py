@@ -6,14 +6,19 @@ import math
 import re
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any, TypeVar
+from functools import wraps
+from typing import Any, TypeVar, cast
 
 import click
 
+from floto.core.payloads.reference import Store
+from floto.core.spec.codec import Codec
+from floto.core.spec.decider_spec import CODEC
 from floto.core.swf.limits import NUMBER_DIGITS
 from floto.core.swf.shapes import ChildPolicy
 from floto.logs import FORMATS
 from floto.runtime.connect import SERVICE_VARIABLE, USUAL_FILE, payload_store
+from floto.runtime.loading import load_codec
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -54,12 +59,30 @@ def no_activity(activities: Sequence[str]) -> str:
     return f"{', '.join(activities)}: no function is registered with @floto.activity there; {remedy}"
 
 
+codec_option = click.option(
+    "--codec",
+    metavar="FILE.py:name",
+    callback=lambda _context, _option, value: CODEC if value is None else load_codec(value),
+    help="Codec that knows task kinds, joins and retry strategies of your own.",
+)
 payloads_option = click.option(
     "--payloads",
     metavar="DIR|s3://BUCKET/PREFIX",
     callback=lambda _context, _option, value: None if value is None else payload_store(value),
     help="Store for values that are too long for SWF.",
 )
+
+
+def codec_options(command: F) -> F:
+    """Add ``--codec`` and ``--payloads`` to a command, which gets the codec with the store as ``codec``."""
+
+    @codec_option
+    @payloads_option
+    @wraps(command)
+    def with_codec(*args: Any, codec: Codec, payloads: Store | None, **options: Any) -> Any:
+        return command(*args, codec=codec if payloads is None else codec.with_payloads(payloads), **options)
+
+    return cast("F", with_codec)
 
 
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}

@@ -11,10 +11,9 @@ import click
 from rich.console import Console
 
 from floto.core.errors import PayloadsNeeded, SpecError
-from floto.core.payloads.reference import Store
 from floto.core.replay.saved_history import Saved
 from floto.core.replay.timeline import Timeline, timeline
-from floto.core.spec.decider_spec import CODEC
+from floto.core.spec.codec import Codec
 from floto.core.state.fold import state_of
 from floto.core.swf.history import History
 from floto.core.visible import visible
@@ -22,7 +21,7 @@ from floto.pictures import dag, dot, gantt, listing, terminal
 from floto.pictures.graph import Graph, graph
 from floto.pictures.svg import Drawing
 from floto.runtime.cli.codes import DONE
-from floto.runtime.cli.options import domain_option, payloads_option, service_option
+from floto.runtime.cli.options import codec_options, domain_option, service_option
 from floto.runtime.cli.output import say, writing
 from floto.runtime.cli.source import Where, read_source, warn_of_another_spec
 from floto.runtime.loading import load_spec, spec_with
@@ -89,14 +88,14 @@ def timeline_command(history: tuple[str, ...], output: Path | None, **where: Any
     type=click.Path(dir_okay=False, path_type=Path),
     help="File to write: FILE.svg, .html, .mmd or .dot.",
 )
-@payloads_option
+@codec_options
 @service_option
 @domain_option
 def graph_command(
-    spec: str, history: tuple[str, ...], output: Path | None, payloads: Store | None, **where: Any
+    spec: str, history: tuple[str, ...], output: Path | None, codec: Codec, **where: Any
 ) -> int:
     """Show the tasks of SPEC (FILE.json, FILE.py:name or module:name) and their dependencies."""
-    loaded, codec = load_spec(spec), CODEC.with_payloads(payloads)
+    loaded = load_spec(spec, codec)
     saved = _saved(history, Where(**where)) if history else None
     state = None if saved is None else state_of(saved.history)
     if saved is not None and state is not None:

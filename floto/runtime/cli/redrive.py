@@ -13,13 +13,14 @@ from floto.core.errors import ServiceFault
 from floto.core.payloads.reference import Store
 from floto.core.replay.redrive.redrive import redrive
 from floto.core.replay.redrive.redrive_plan import PlannedTask, Redrive
-from floto.core.spec.decider_spec import CODEC, DeciderSpec
+from floto.core.spec.codec import Codec
+from floto.core.spec.decider_spec import DeciderSpec
 from floto.core.spec.task_lists import own_list
 from floto.core.swf.events import WorkflowExecutionCompleted
 from floto.core.swf.floto_defaults import DEFAULT_DOMAIN
 from floto.core.visible import shell_command, visible
 from floto.runtime.cli.codes import DONE
-from floto.runtime.cli.options import json_option, payloads_option
+from floto.runtime.cli.options import codec_options, json_option
 from floto.runtime.cli.output import print_rows, readable, say
 from floto.runtime.cli.source import LoadedRun, read_source, source_argument, spec_of_run
 from floto.runtime.cli.target import (
@@ -46,7 +47,7 @@ from floto.runtime.runs.redriving import ALREADY_STARTED, last_complete, start_r
 @click.option("--dry-run", is_flag=True, help="Print the plan and start nothing.")
 @click.option("--workflow-id", help="Workflow id of the new run; default: that of the old run.")
 @json_option
-@payloads_option
+@codec_options
 def redrive_command(  # noqa: PLR0913 - click passes each option as an argument
     source: str,
     *,
@@ -55,7 +56,7 @@ def redrive_command(  # noqa: PLR0913 - click passes each option as an argument
     dry_run: bool,
     workflow_id: str | None,
     as_json: bool,
-    payloads: Store | None,
+    codec: Codec,
     **where: Any,
 ) -> int:
     """Start a new run of RUN that keeps what completed in it, and print the plan first.
@@ -66,8 +67,7 @@ def redrive_command(  # noqa: PLR0913 - click passes each option as an argument
     read from the service.
     """
     found = read_source(source, asks_live=False, **where)
-    codec = CODEC.with_payloads(payloads)
-    known = load_spec(spec) if spec else spec_of_run(None, found, codec)
+    known = load_spec(spec, codec) if spec else spec_of_run(None, found, codec)
     if known is None:
         msg = "the run carries no spec; name that of the new run with --spec"
         raise click.UsageError(msg)
@@ -80,7 +80,7 @@ def redrive_command(  # noqa: PLR0913 - click passes each option as an argument
         raise click.UsageError(obstacle)
     if obstacle is not None:
         say(visible(f"floto: {obstacle}"), err=True)
-    run_id = None if dry_run else _start(planned, found, known, payloads, where, spec or "SPEC")
+    run_id = None if dry_run else _start(planned, found, known, codec.store, where, spec or "SPEC")
     if as_json:
         say(readable(_plain(planned, run_id)))
     elif run_id is not None:

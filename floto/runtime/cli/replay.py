@@ -10,14 +10,13 @@ from typing import Any
 import click
 
 from floto.core.decide.progress import begin
-from floto.core.payloads.reference import Store
 from floto.core.replay.decision_diff import name_of
 from floto.core.replay.decision_tasks import RecordedOutcome
 from floto.core.replay.readable import readable
 from floto.core.replay.recorded_decisions import Recorded
 from floto.core.replay.replay import Replay, Step, replay
 from floto.core.spec.codec import Codec
-from floto.core.spec.decider_spec import CODEC, DeciderSpec
+from floto.core.spec.decider_spec import DeciderSpec
 from floto.core.swf.decisions import Decision
 from floto.core.swf.history import History
 from floto.core.swf.wire import type_name
@@ -30,7 +29,7 @@ from floto.runtime.cli.histories import (
     json_option,
     read_each,
 )
-from floto.runtime.cli.options import payloads_option
+from floto.runtime.cli.options import codec_options
 from floto.runtime.cli.output import say, writing
 from floto.runtime.cli.source import Where, read_history
 from floto.runtime.loading import load_spec
@@ -48,7 +47,7 @@ from floto.runtime.loading import load_spec
     metavar="FILE.py",
     help="Write a test for pytest: the smallest spec and history that differ as the first that does.",
 )
-@payloads_option
+@codec_options
 def replay_command(  # noqa: PLR0913 - click passes each option as an argument
     spec: str,
     histories: tuple[str, ...],
@@ -56,7 +55,7 @@ def replay_command(  # noqa: PLR0913 - click passes each option as an argument
     as_json: bool,
     walks: bool,
     test: Path | None,
-    payloads: Store | None,
+    codec: Codec,
     **options: Any,
 ) -> int:
     """Decide histories again by SPEC, and show the first difference of each.
@@ -65,7 +64,7 @@ def replay_command(  # noqa: PLR0913 - click passes each option as an argument
     input. RUN is WORKFLOW_ID or WORKFLOW_ID@RUN_ID.
     Exit code: 0 all agree, 1 one differs, 2 one cannot be read.
     """
-    loaded, codec, where = load_spec(spec), CODEC.with_payloads(payloads), Where(**options)
+    loaded, where = load_spec(spec, codec), Where(**options)
     if walks:
         return _walk(loaded, histories, test, codec, where)
     tests = [] if test is None else [test]

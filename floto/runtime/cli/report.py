@@ -9,9 +9,8 @@ from typing import Any
 import click
 
 from floto.core.errors import PayloadsNeeded, SpecError
-from floto.core.payloads.reference import Store
 from floto.core.spec.codec import Codec
-from floto.core.spec.decider_spec import CODEC, DeciderSpec
+from floto.core.spec.decider_spec import DeciderSpec
 from floto.core.view.run_view import view
 from floto.core.visible import visible
 from floto.pages.comparison import compared
@@ -20,7 +19,7 @@ from floto.pages.document.run_document import run_document
 from floto.pages.report import Document, report
 from floto.runtime.cli.codes import DONE
 from floto.runtime.cli.histories import each_file
-from floto.runtime.cli.options import domain_option, payloads_option, service_option
+from floto.runtime.cli.options import codec_options, domain_option, service_option
 from floto.runtime.cli.output import say, writing
 from floto.runtime.cli.source import LoadedRun, read_source, spec_of_run
 from floto.runtime.loading import load_apart
@@ -37,7 +36,7 @@ from floto.runtime.loading import load_apart
 )
 @click.option("--spec", help="The spec that decided the runs; default: the one that each carries.")
 @click.option("--compare", help="Another spec: what it decides otherwise, and the plan of a redrive with it.")
-@payloads_option
+@codec_options
 @service_option
 @domain_option
 def report_command(
@@ -46,7 +45,7 @@ def report_command(
     *,
     spec: str | None,
     compare: str | None,
-    payloads: Store | None,
+    codec: Codec,
     **where: Any,
 ) -> int:
     """Write the page of each RUN or HISTORY into one file that opens in a browser without a server.
@@ -54,7 +53,6 @@ def report_command(
     HISTORY is a file, or a directory of files; - is standard input. Without a spec, the page shows what was
     started. With --compare, its checks have what 'floto compare' prints and what 'floto redrive' would keep.
     """
-    codec = CODEC.with_payloads(payloads)
     other = None if compare is None else load_apart(compare, spec)
     found = [
         _document(read_source(name, **where, run_id=None, asks_live=False), spec, other, codec)

@@ -12,8 +12,8 @@ from rich.console import Console
 
 from floto import logs
 from floto.core.errors import WorkflowError
-from floto.core.payloads.reference import Store
-from floto.core.spec.decider_spec import CODEC, DeciderSpec
+from floto.core.spec.codec import Codec
+from floto.core.spec.decider_spec import DeciderSpec
 from floto.core.spec.kinds import ActivityTask
 from floto.core.spec.task_lists import own_list
 from floto.core.state.state import State
@@ -23,10 +23,10 @@ from floto.runtime.cli.codes import DONE, FAILED, TIMED_OUT
 from floto.runtime.cli.options import (
     Seconds,
     activities_option,
+    codec_options,
     domain_option,
     log_format_option,
     no_activity,
-    payloads_option,
     service_option,
     verbose_option,
 )
@@ -75,7 +75,7 @@ T = TypeVar("T")
 @click.option("--redrive", is_flag=True, help="Keep what completed in the last, failed run of --workflow-id.")
 @click.option("--take-over", is_flag=True, help="Resume an open run of another spec by SPEC.")
 @domain_option
-@payloads_option
+@codec_options
 @log_format_option
 @verbose_option
 def run_command(  # noqa: PLR0913, PLR0917 - click passes each option as an argument
@@ -86,7 +86,7 @@ def run_command(  # noqa: PLR0913, PLR0917 - click passes each option as an argu
     workflow_id: str | None,
     concurrency: int,
     domain: str | None,
-    payloads: Store | None,
+    codec: Codec,
     timeout: float | None,
     log_format: str,
     *,
@@ -110,7 +110,7 @@ def run_command(  # noqa: PLR0913, PLR0917 - click passes each option as an argu
         "service": service,
         "domain": domain,
         "concurrency": concurrency,
-        "payloads": payloads,
+        "codec": codec,
         "timeout": timeout,
     }
     name: str | None
@@ -120,7 +120,7 @@ def run_command(  # noqa: PLR0913, PLR0917 - click passes each option as an argu
             name, schedule = None, _with_activities(load_schedule(spec), activities)
             call = partial(run_schedule, schedule, tell, **settings)
         else:
-            loaded = _load(spec, activities)
+            loaded = _load(spec, activities, codec)
             value = None if input_text is None else load_json("--input", input_text)
             name = new_workflow_id() if workflow_id is None else workflow_id
             own = {**settings, "redrive": redrive, "take_over": take_over}
@@ -162,8 +162,7 @@ def _run(  # noqa: PLR0913, PLR0917 - the arguments of the command
 ) -> Any:
     with logs.context(workflow_id):
         tell(_beginning(spec, workflow_id, settings))
-    codec = CODEC.with_payloads(settings["payloads"])
-    with shown(spec, console, codec, log=logs.current_format() == "json") as show:
+    with shown(spec, console, settings["codec"], log=logs.current_format() == "json") as show:
         listener = _telling(tell, show)
         return run(spec, workflow_input, workflow_id=workflow_id, listener=listener, **settings)
 
@@ -182,8 +181,8 @@ def _with_activities(loaded: T, activities: tuple[str, ...]) -> T:
     return loaded
 
 
-def _load(spec: str, activities: tuple[str, ...]) -> DeciderSpec:
-    loaded = _with_activities(load_spec(spec), activities)
+def _load(spec: str, activities: tuple[str, ...], codec: Codec) -> DeciderSpec:
+    loaded = _with_activities(load_spec(spec, codec), activities)
     if not DEFAULT.types and any(isinstance(task, ActivityTask) for task in loaded.all_tasks):
         raise click.UsageError(no_activity(activities))
     return loaded

@@ -14,16 +14,16 @@ from attrs import asdict
 
 from floto.core.decide.decide import spec_of
 from floto.core.errors import PayloadsNeeded, SpecError
-from floto.core.payloads.reference import Store
 from floto.core.replay.explain import Explained
 from floto.core.replay.task_status import FAILURES, TaskStatus
 from floto.core.replay.why_report import stalls
 from floto.core.replay.why_waiting import OF_RULES
+from floto.core.spec.codec import Codec
 from floto.core.spec.decider_spec import CODEC, DeciderSpec
 from floto.core.spec.tasks import NO_RESULT
 from floto.core.visible import shortened
 from floto.runtime.cli.codes import DONE
-from floto.runtime.cli.options import json_option, payloads_option
+from floto.runtime.cli.options import codec_options, json_option
 from floto.runtime.cli.output import json_line, one_line, print_rows, readable, say, writing
 from floto.runtime.cli.signal_cancel import run_command
 from floto.runtime.cli.source import read_run, spec_to_show
@@ -42,15 +42,14 @@ _LONGEST = 1000
 @run_command
 @click.option("--spec", help="The spec that decided the run; default: the one that it carries.")
 @json_option
-@payloads_option
-def show_command(run: str, *, spec: str | None, as_json: bool, payloads: Store | None, **where: Any) -> int:
+@codec_options
+def show_command(run: str, *, spec: str | None, as_json: bool, codec: Codec, **where: Any) -> int:
     """Show the status and result of RUN (WORKFLOW_ID or WORKFLOW_ID@RUN_ID).
 
     For an open run, also the conditions that its unfinished tasks wait for; for a closed run, the status
     of its tasks.
     """
     found = read_run(run, **where)
-    codec = CODEC.with_payloads(payloads)
     known = spec_to_show(spec, found, codec)
     progress = found.progress(known, codec)
     explained = found.explained(progress)

@@ -191,7 +191,7 @@ def spec_of_run(named: str | None, found: LoadedRun, codec: Codec) -> DeciderSpe
     """
     if not named:
         return spec_with(found.saved, codec)
-    spec = load_spec(named)
+    spec = load_spec(named, codec)
     warn_of_another_spec(named, spec, found.saved, found.state, codec)
     return spec
 

@@ -9,12 +9,14 @@ from attrs import evolve
 
 from floto.core.errors import OutcomeUnknown, ServiceFault, UnknownResource
 from floto.core.payloads import payload
-from floto.core.spec.decider_spec import CODEC, DeciderSpec, run_settings
+from floto.core.spec.codec import Codec
+from floto.core.spec.decider_spec import DeciderSpec, run_settings
 from floto.core.swf.reserved_names import SPEC_KEY
 from floto.core.visible import shell_command, visible
 from floto.runtime.cli.codes import DONE
 from floto.runtime.cli.options import (
     child_policy_option,
+    codec_option,
     domain_option,
     json_option,
     service_option,
@@ -43,6 +45,7 @@ from floto.runtime.runs.run_request import WORKFLOW_TYPE, new_workflow_id
 @timeout_option("--decision-timeout", "Time-out of a decision task.")
 @child_policy_option
 @click.option("--priority", type=int, help="Priority of its decision tasks.")
+@codec_option
 @service_option
 @domain_option
 @json_option
@@ -56,7 +59,7 @@ def start_command(spec: str | None, kind: tuple[str, str] | None, **options: Any
     if spec is None and not kind:
         msg = "give --spec SPEC or --type NAME VERSION"
         raise click.UsageError(msg)
-    loaded = None if spec is None else load_spec(spec)
+    loaded = None if spec is None else load_spec(spec, options["codec"])
     workflow_id = new_workflow_id() if options["workflow_id"] is None else options["workflow_id"]
     domain = options["domain"] or (loaded and loaded.domain) or None
     request = _request(workflow_id, loaded, kind or (WORKFLOW_TYPE.name, WORKFLOW_TYPE.version), options)
@@ -88,7 +91,7 @@ def _request(
         "workflowId": workflow_id,
         "workflowType": {"name": kind[0], "version": kind[1]},
         "taskList": task_list and {"name": task_list},
-        "input": _input(spec, options["input_text"]),
+        "input": _input(spec, options["input_text"], options["codec"]),
         "tagList": list(options["tags"]) or None,
         "executionStartToCloseTimeout": timeout,
         "taskStartToCloseTimeout": options["decision_timeout"],
@@ -97,14 +100,14 @@ def _request(
     }
 
 
-def _input(spec: DeciderSpec | None, text: str | None) -> str | None:
+def _input(spec: DeciderSpec | None, text: str | None, codec: Codec) -> str | None:
     value = None if text is None else load_json("--input", text)
     if spec is None:
         return None if text is None else payload.dumps(value, "--input")
     if value is not None and not isinstance(value, dict):
         msg = "with --spec, --input must be an object: the spec travels in it beside what is yours"
         raise click.UsageError(msg)
-    return payload.dumps({**(value or {}), SPEC_KEY: CODEC.unstructure(spec)}, "the input with the spec")
+    return payload.dumps({**(value or {}), SPEC_KEY: codec.unstructure(spec)}, "the input with the spec")
 
 
 def _prepare(url: str, domain: str | None, spec: DeciderSpec) -> None:

@@ -8,17 +8,16 @@ from typing import Any
 import click
 from attrs import evolve
 
-from floto.core.payloads.reference import Store
 from floto.core.replay.explain import Explanation
 from floto.core.replay.task_status import TaskStatus
 from floto.core.replay.why_report import OWN_DECIDERS, Stall, one, stalls
-from floto.core.spec.decider_spec import CODEC
+from floto.core.spec.codec import Codec
 from floto.core.swf.closing_events import reason_of
 from floto.core.swf.events import Event
 from floto.core.swf.wire import type_name
 from floto.core.visible import moment_text, visible
 from floto.runtime.cli.codes import DONE
-from floto.runtime.cli.options import json_option, payloads_option
+from floto.runtime.cli.options import codec_options, json_option
 from floto.runtime.cli.output import readable, say, say_wrapped
 from floto.runtime.cli.source import LoadedRun, read_source, source_argument, spec_of_run, spec_to_show
 
@@ -35,7 +34,7 @@ _COMMAND = "    "
 @click.option("--at", type=click.IntRange(min=1), metavar="EVENT", help="Status after this event.")
 @click.option("--all", "shows_all", is_flag=True, help="Print every line, not the ten most urgent.")
 @json_option
-@payloads_option
+@codec_options
 def why_command(  # noqa: PLR0913 - click passes each option as an argument
     source: str,
     task: str | None,
@@ -44,7 +43,7 @@ def why_command(  # noqa: PLR0913 - click passes each option as an argument
     at: int | None,
     shows_all: bool,
     as_json: bool,
-    payloads: Store | None,
+    codec: Codec,
     **where: Any,
 ) -> int:
     """Explain why RUN, or a TASK of it, is waiting or failed, and print the commands that help.
@@ -53,7 +52,6 @@ def why_command(  # noqa: PLR0913 - click passes each option as an argument
     the state after that event.
     """
     found = evolve(read_source(source, **where), at=at)
-    codec = CODEC.with_payloads(payloads)
     known = (spec_of_run if task or at else spec_to_show)(spec, found, codec)
     if known is None and (task or at):
         msg = "the run carries no spec; name the one that decided it with --spec"

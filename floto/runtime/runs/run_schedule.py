@@ -8,7 +8,8 @@ from typing import Any
 
 from floto.core.decide.schedule import ScheduleView, view
 from floto.core.errors import ServiceUnavailable
-from floto.core.payloads.reference import Store
+from floto.core.spec.codec import Codec
+from floto.core.spec.decider_spec import CODEC
 from floto.core.spec.schedule import Schedule
 from floto.core.spec.task_lists import own_list
 from floto.core.swf.service import Service
@@ -34,7 +35,7 @@ def run_schedule(  # noqa: PLR0913 - the arguments of the command
     service: Service | str | None = None,
     domain: str | None = None,
     concurrency: int = 4,
-    payloads: Store | None = None,
+    codec: Codec = CODEC,
     timeout: float | None = None,
 ) -> Any:
     """Start or resume a schedule, and serve it alone until it completes; return its counts.
@@ -47,7 +48,8 @@ def run_schedule(  # noqa: PLR0913 - the arguments of the command
         service: A ``Service``, or a URL for ``floto.connect``; default: ``FLOTO_SERVICE``, else in memory.
         domain: SWF's domain; default: ``floto``.
         concurrency: Maximum of activities that run at the same time.
-        payloads: A store for inputs and results that are too long for SWF.
+        codec: Reads and writes task kinds and retry strategies of your own; it may have a store for values
+            that are too long for SWF.
         timeout: Seconds after which the schedule is left open; None for no limit.
 
     Raises:
@@ -63,7 +65,12 @@ def run_schedule(  # noqa: PLR0913 - the arguments of the command
         tell(f"{schedule.id_}: {schedule.words}; next fires: {fires}")
         supervisor = Supervisor()
         task_list = own_list(schedule.id_)
-        common: dict[str, Any] = {"service": opened, "payloads": payloads, "poll_seconds": WAKE_SECONDS}
+        common: dict[str, Any] = {
+            "service": opened,
+            "codec": codec,
+            "payloads": codec.store,
+            "poll_seconds": WAKE_SECONDS,
+        }
         supervisor.start(Scheduler(domain, task_list, **common))
         supervisor.start(ActivityWorker(task_list=task_list, concurrency=concurrency, **common))
         try:
