@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from queue import SimpleQueue
 
 from floto.runtime.workers.running_activity import RunningActivity
 
-#: Seconds between checks that an activity which the worker waits for was not abandoned.
+#: Seconds between checks that an activity is still to be waited for.
 _JOIN_SECONDS = 0.1
 
 
@@ -26,6 +26,8 @@ class ActivityThreads:
         self._idle = threading.Semaphore(0)
         #: The activity whose step each thread executes; None while it waits for a step.
         self._threads: dict[threading.Thread, RunningActivity | None] = {}
+        #: True if threads end as soon as they have no activity.
+        self._is_finishing = False
 
     @property
     def has_steps(self) -> bool:
@@ -38,6 +40,7 @@ class ActivityThreads:
         Raises:
             RuntimeError: if no thread can be started.
         """
+        self._is_finishing = False
         if not self._idle.acquire(blocking=False):
             # A daemon thread: a second signal must not wait for it.
             thread = threading.Thread(target=self._execute, name=f"floto-{activity.id}", daemon=True)
@@ -51,15 +54,27 @@ class ActivityThreads:
 
     def end(self) -> None:
         """Let another activity have the thread; called in the last step of an activity."""
+        self._threads[threading.current_thread()] = None
         self._idle.release()
+        if self._is_finishing:
+            self._end_idle()
 
-    def finish(self, abandoned: Collection[RunningActivity]) -> None:
-        """End the threads, and wait for them, except for those that execute an abandoned activity."""
-        for _ in self._threads:
-            self._steps.put(None)
+    def finish(self, is_busy: Callable[[], bool]) -> None:
+        """Wait for the activities, and end the threads; ``begin`` may be called again afterwards.
+
+        Args:
+            is_busy: Returns True while an activity runs that is to be waited for. Later, a thread that still
+                executes another activity ends with it.
+        """
+        self._is_finishing = True
+        self._end_idle()
         for thread in self._threads:
-            while thread.is_alive() and self._threads[thread] not in abandoned:
+            while thread.is_alive() and (is_busy() or self._threads[thread] is None):
                 thread.join(_JOIN_SECONDS)
+
+    def _end_idle(self) -> None:
+        while self._idle.acquire(blocking=False):
+            self._steps.put(None)
 
     def _execute(self) -> None:
         thread = threading.current_thread()

@@ -109,7 +109,6 @@ class ActivityWorker:
         self._stop = StopFlag()
         self._payloads = None if payloads is None else RetryingStore(payloads, self._stop)
         self._troubles = TroubleLog(log)
-        self._concurrency = concurrency
         self._slots = threading.Semaphore(concurrency)
         self._most_abandoned = max(_LEAST_ABANDONED, 4 * concurrency)
         #: Guards the attributes below.
@@ -161,7 +160,8 @@ class ActivityWorker:
     @property
     def is_busy(self) -> bool:
         """True while an activity runs whose result will be reported."""
-        return bool(self._running)
+        with self._lock:
+            return bool(self._running)
 
     def drop(self, execution: WorkflowExecution) -> None:
         """Request cancellation of the activities of a closed run: their results will not be used."""
@@ -392,9 +392,7 @@ class ActivityWorker:
 
     def _finish(self) -> None:
         """Wait until the outcome of every activity is reported, except for abandoned ones."""
-        for _ in range(self._concurrency):
-            self._slots.acquire()
-        self._threads.finish(self._abandoned)
+        self._threads.finish(lambda: self.is_busy)
         if self._abandoned:
             names = ", ".join(activity.id for activity in self._abandoned)
             log.warning("not waiting for activities whose tasks are closed: %s", names)

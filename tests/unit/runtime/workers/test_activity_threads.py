@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from functools import partial
 from queue import SimpleQueue
 from typing import Any
@@ -40,7 +41,7 @@ def test_each_activity_has_a_thread_also_for_its_later_steps() -> None:
     met.wait()
     for _ in range(3):
         assert done.acquire(timeout=SOON)
-    threads.finish(())
+    threads.finish(lambda: False)
 
 
 def test_a_thread_does_the_steps_of_others_while_its_own_activity_waits() -> None:
@@ -65,7 +66,11 @@ def test_a_thread_does_the_steps_of_others_while_its_own_activity_waits() -> Non
     assert not threads.has_steps
     assert first.is_alive()
     release.set()
-    threads.finish(())
+    for _ in range(2):
+        threads.go_on(activity(), threads.end)
+    threads.finish(lambda: False)
+    assert not first.is_alive()
+    assert not busy.is_alive()
 
 
 def test_the_thread_of_an_activity_that_has_ended_is_used_again() -> None:
@@ -80,23 +85,66 @@ def test_the_thread_of_an_activity_that_has_ended_is_used_again() -> None:
         threads.begin(activity(), only)
         used.add(seen.get(timeout=SOON))
     assert len(used) == 1
-    threads.finish(())
+    threads.finish(lambda: False)
     assert not used.pop().is_alive()
+    # Later activities do not wait for a thread that has ended.
+    threads.begin(activity(), only)
+    assert seen.get(timeout=SOON).is_alive()
 
 
 def test_finish_does_not_wait_for_abandoned_activities() -> None:
-    threads, hangs, release = ActivityThreads(), activity(), threading.Event()
-    began = threading.Event()
+    threads, began, release = ActivityThreads(), SimpleQueue[threading.Thread](), threading.Event()
 
     def hang() -> None:
-        began.set()
+        began.put(threading.current_thread())
         release.wait(SOON)
+        threads.end()
 
-    threads.begin(hangs, hang)
-    assert began.wait(SOON)
-    threads.finish([hangs])
-    assert not release.is_set()
+    threads.begin(activity(), hang)
+    hangs = began.get(timeout=SOON)
+    threads.finish(lambda: False)
+    assert hangs.is_alive()
+    # It ends with its activity.
     release.set()
+    hangs.join(SOON)
+    assert not hangs.is_alive()
+
+
+def test_finish_waits_for_an_activity_that_goes_on_in_the_thread_of_an_abandoned_one() -> None:
+    threads, began, gate = ActivityThreads(), SimpleQueue[threading.Thread](), threading.Semaphore(0)
+    is_busy = True
+
+    def hang() -> None:
+        began.put(threading.current_thread())
+        gate.acquire(timeout=SOON)
+        threads.end()
+
+    def last() -> None:
+        nonlocal is_busy
+        began.put(threading.current_thread())
+        gate.acquire(timeout=SOON)
+        is_busy = False
+        threads.end()
+
+    waits = activity()
+    threads.begin(waits, lambda: None)
+    threads.begin(activity(), hang)
+    hangs = began.get(timeout=SOON)
+    finishing = threading.Thread(target=threads.finish, args=(lambda: is_busy,), daemon=True)
+    finishing.start()
+    # The other thread ends instead of the one of the abandoned activity.
+    gate.release()
+    end = time.monotonic() + SOON
+    while sum(thread.is_alive() for thread in threads._threads) > 1:  # noqa: SLF001 - they show nowhere else
+        assert time.monotonic() < end
+        time.sleep(0.01)
+    threads.go_on(waits, last)
+    began.get(timeout=SOON)
+    assert finishing.is_alive()
+    gate.release()
+    finishing.join(SOON)
+    assert not finishing.is_alive()
+    assert not hangs.is_alive()
 
 
 def test_activity_for_which_no_thread_starts_is_not_begun(monkeypatch: pytest.MonkeyPatch) -> None:

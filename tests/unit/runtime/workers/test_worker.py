@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from attrs import evolve
 
-from floto.core.errors import ServiceUnavailable, UnknownResource
+import floto
+from floto.core.errors import ServiceGone, ServiceUnavailable, UnknownResource
 from floto.core.swf.service import PolledActivityTask
 from floto.core.swf.shapes import ActivityType, WorkflowExecution
 from floto.core.swf.wire import WireError
@@ -75,6 +76,54 @@ def test_each_result_that_is_lost_is_named_in_one_line(
     assert {record.getMessage()[:11] for record in lost} == {"activity a:", "activity b:"}
     assert not any(record.exc_info for record in lost)
     assert all("no route to host" in record.getMessage() for record in lost)
+
+
+def test_worker_runs_again_after_an_error_of_its_service() -> None:
+    polls: list[Any] = [TASK, ServiceGone("the file is gone"), evolve(TASK, activity_id="b"), None]
+    completed: list[Any] = []
+
+    class Flaky:
+        def poll_for_activity_task(self, *_: Any) -> Any:
+            found = polls.pop(0)
+            if isinstance(found, ServiceGone):
+                raise found
+            if found is None:
+                worker.stop()
+            return found
+
+        def record_activity_task_heartbeat(self, *_: Any) -> bool:
+            return False
+
+        def respond_activity_task_completed(self, _token: str, result: str) -> None:
+            completed.append(result)
+
+    flaky: Any = Flaky()
+    activities = Activities()
+    activities.activity(name="work", version="1")(lambda: floto.current().id)
+    worker = ActivityWorker(service=flaky, activities=activities)
+    with pytest.raises(ServiceGone):
+        worker.run()
+    assert completed == ['"a"']
+    # In a thread, which hangs if a slot or a thread is missing.
+    for _ in range(2):
+        again = threading.Thread(target=worker.run, daemon=True)
+        again.start()
+        again.join(30)
+        assert not again.is_alive()
+        assert completed == ['"a"', '"b"']
+
+
+def test_worker_with_very_many_slots_stops_at_once() -> None:
+    class Idle:
+        def poll_for_activity_task(self, *_: Any) -> None:
+            worker.stop()
+
+    idle: Any = Idle()
+    worker = ActivityWorker(service=idle, concurrency=10**12)
+    thread = threading.Thread(target=worker.run, daemon=True)
+    thread.start()
+    thread.join(30)
+    assert not thread.is_alive()
 
 
 CLOSED = UnknownResource("UnknownResourceFault", "Unknown activity")
