@@ -142,6 +142,31 @@ def test_slots_bound_the_activities_whose_reports_are_not_committed(tmp_path: Pa
         until(lambda: names(service, run)[-1] == "WorkflowExecutionCompleted")
 
 
+@pytest.mark.filterwarnings("error::pytest.PytestUnhandledThreadExceptionWarning")
+def test_task_that_cannot_be_given_back_is_left_to_time_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given_back: list[str] = []
+
+    def fails(token: str) -> None:
+        given_back.append(token)
+        problem = "the file is locked"
+        raise ServiceUnavailable(problem)
+
+    with Held(tmp_path / "db") as service, working(service, flow(2)) as (worker, thread):
+        monkeypatch.setattr(service, "give_back", fails)
+        run = start(service)
+        until(lambda: not service.held.empty())
+        # Its slot is freed while its report waits, and with that the next task is claimed.
+        worker.stop()
+        worker._abandon(worker.running[0])  # noqa: SLF001 - a heartbeat that is refused just before the report
+        service.release()
+        until(lambda: given_back)
+        thread.join(SOON)
+        assert not thread.is_alive()
+        assert names(service, run).count("ActivityTaskStarted") == 2
+
+
 def test_reports_that_no_thread_waits_for_share_commits(tmp_path: Path) -> None:
     with SqliteService(tmp_path / "db") as service:
         start(service)

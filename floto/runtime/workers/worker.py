@@ -365,7 +365,9 @@ class ActivityWorker:
                 del self._running[current]
                 self._running[following] = None
                 return following
-        service.give_back(task.token)
+        # If this fails, the task times out, as after a crash of this worker.
+        with suppress(ServiceError):
+            service.give_back(task.token)
         return None
 
     def _retry_report(self, current: RunningActivity, outcome: Outcome) -> None:
