@@ -38,6 +38,8 @@ from typing import Any
 
 from attrs import frozen
 
+from floto.trouble_log import TroubleLog
+
 log = logging.getLogger("floto")
 
 #: Seconds between looks at a job that a leader still executes when its time is over.
@@ -157,20 +159,27 @@ class Writer:
     """A thread that makes calls in turn; it starts with the first one."""
 
     def __init__(self) -> None:
+        self._troubles = TroubleLog(log)
         self._calls: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
         self._has_started = self._is_closed = False
         self._lock = threading.Lock()
 
     def put(self, call: Callable[[], None]) -> None:
         """Make a call in this thread; after ``close``, or without a thread, in the thread that calls this."""
+        if not self.takes(call):
+            call()
+
+    def takes(self, call: Callable[[], None]) -> bool:
+        """Make a call in this thread; return False after ``close``, or if no thread can be started."""
         with self._lock:
-            if not self._is_closed:
-                # Before the start, which lets the new thread run: the first call is a batch of its own.
-                self._calls.put(call)
-                if self._starts():
-                    return
-                self._calls.get()
-        call()
+            if self._is_closed:
+                return False
+            # Before the start, which lets the new thread run: the first call is a batch of its own.
+            self._calls.put(call)
+            if self._starts():
+                return True
+            self._calls.get()
+            return False
 
     def close(self) -> None:
         """End the thread after the calls that were put so far."""
@@ -185,12 +194,10 @@ class Writer:
                 # A daemon thread: the process does not wait for one that hangs in the database.
                 threading.Thread(target=self._run, name="floto-writer", daemon=True).start()
             except RuntimeError as error:
-                # The call may lead a batch, and no other call would.
-                log.warning(
-                    "no thread to write in (%s); writing in %s", error, threading.current_thread().name
-                )
+                self._troubles.failed("starting a writer", "no thread to write in; others write (%s)", error)
                 return False
             self._has_started = True
+            self._troubles.over("starting a writer")
         return True
 
     def _run(self) -> None:
@@ -251,29 +258,33 @@ class GroupCommit:
         """
         with self._lock:
             self._queue += _with_companion(job)
-            job.is_leader = not self._has_leader
+            # Not the attribute below: the present leader may set it, and then the writer leads.
+            is_leader = job.is_leader = not self._has_leader
             self._has_leader = True
-        if job.notify is None or leads:
+        if is_leader and (job.notify is None or leads or not self._writer.takes(partial(self.lead, job))):
             self.lead(job)
-        elif job.is_leader:
-            self._appoint(job)
 
-    def lead(self, job: Job) -> None:
+    def lead(self, job: Job | None) -> None:
         """Execute a batch if the job leads; called by its thread, or by the writer for a job without one."""
-        if not job.is_leader:
-            return
+        # Without a thread, the writer leaves one batch after the other to this one: too many for a recursion.
+        while job is not None and job.is_leader:
+            try:
+                self._execute_batch(job)
+            except BaseException:
+                self.lead(self._pass_leadership())
+                raise
+            job = self._pass_leadership()
+
+    def _execute_batch(self, job: Job) -> None:
         batch: list[Job] = []
         try:
             batch = self._batch(job)
             self._execute(batch)
         finally:
             # Before the next batch, so that what these threads do next may be part of it.
-            try:
-                for other in batch:
-                    if other.is_done and (other is not job or job.notify is not None):
-                        other.wake()
-            finally:
-                self._pass_leadership()
+            for other in batch:
+                if other.is_done and (other is not job or job.notify is not None):
+                    other.wake()
 
     def withdraw(self, job: Job) -> bool:
         """Remove a job from the queue; return False if a leader has begun it."""
@@ -286,7 +297,7 @@ class GroupCommit:
             if passes_on:
                 job.is_leader = False
         if passes_on:
-            self._pass_leadership()
+            self.lead(self._pass_leadership())
         return True
 
     def _batch(self, job: Job) -> list[Job]:
@@ -300,22 +311,19 @@ class GroupCommit:
             batch, self._queue = self._queue, []
             return batch
 
-    def _pass_leadership(self) -> None:
+    def _pass_leadership(self) -> Job | None:
+        """Let another thread lead the next batch; return its job if there is no other thread for it."""
         with self._lock:
             # A companion comes after its job, which leads for both.
-            next_leader = self._queue[0] if self._queue else None
-            self._has_leader = next_leader is not None
-            if next_leader is not None:
-                next_leader.is_leader = True
-        if next_leader is not None:
-            self._appoint(next_leader)
-
-    def _appoint(self, leader: Job) -> None:
-        """Let the thread of a job lead the next batch, or the writer if the job has none."""
+            leader = self._queue[0] if self._queue else None
+            self._has_leader = leader is not None
+            if leader is None:
+                return None
+            leader.is_leader = True
         if leader.notify is None:
             leader.wake()
-        else:
-            self._writer.put(partial(self.lead, leader))
+            return None
+        return None if self._writer.takes(partial(self.lead, leader)) else leader
 
 
 def _with_companion(job: Job) -> list[Job]:

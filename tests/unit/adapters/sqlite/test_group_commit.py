@@ -161,6 +161,48 @@ def test_thread_leads_for_jobs_without_one_if_the_writer_has_no_thread(
     assert on.batches == [1, 2]
 
 
+def test_any_number_of_batches_may_follow_while_the_writer_has_no_thread(
+    on: Stage, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    left = iter(range(2000))
+
+    def following(_now: datetime) -> None:
+        if next(left, None) is not None:
+            submit()
+
+    def submit() -> None:
+        job = Write(following)
+        job.notify = lambda _job: None
+        on.commits.submit(job, leads=True)
+
+    monkeypatch.setattr(threading.Thread, "start", no_thread)
+    submit()
+    assert on.batches == [1] * 2001
+    assert len(caplog.records) == 1
+    assert "no thread to write in" in caplog.text
+
+
+def test_one_thread_leads_for_a_job_that_gets_the_leadership_while_it_is_submitted(
+    on: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    leaders: list[str] = []
+    later, lead = Write(lambda _now: "later"), on.commits.lead
+    later.notify = lambda _job: on.done.put("later")
+
+    def passing_on(job: Job | None) -> None:
+        if job is later:
+            leaders.append(threading.current_thread().name)
+            # Another thread would lead for the same job now.
+            on.go_on.set()
+        lead(job)
+
+    with on.held():
+        monkeypatch.setattr(on.commits, "lead", passing_on)
+        on.commits.submit(later, leads=True)
+    assert on.finished(2) == ["first", "later"]
+    assert leaders == ["floto-writer"]
+
+
 def no_thread(_thread: threading.Thread) -> None:
     msg = "can't start new thread"
     raise RuntimeError(msg)
