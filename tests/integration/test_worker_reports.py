@@ -49,13 +49,13 @@ class Held(SqliteService):
         self.beats = 0
 
     def begin_report(
-        self, report: Any, token: str, poll_as: Any, done: Callable[[NextTask], None], *, leads: bool
+        self, report: Any, token: str, poll_as: Any, done: Callable[[NextTask], None], **options: Any
     ) -> None:
         def commit() -> None:
             if self.problems:
                 done(self.fail)
             else:
-                super(Held, self).begin_report(report, token, poll_as, done, leads=leads)
+                super(Held, self).begin_report(report, token, poll_as, done, **options)
 
         self.held.put(commit)
 
@@ -72,7 +72,7 @@ class Held(SqliteService):
 
 @contextmanager
 def working(
-    service: Held, spec: floto.DeciderSpec, **options: Any
+    service: SqliteService, spec: floto.DeciderSpec, **options: Any
 ) -> Iterator[tuple[floto.ActivityWorker, threading.Thread]]:
     """Run a decider and a worker during the block; yield the worker and its thread."""
     activities = floto.Activities()
@@ -165,6 +165,23 @@ def test_task_that_cannot_be_given_back_is_left_to_time_out(
         thread.join(SOON)
         assert not thread.is_alive()
         assert names(service, run).count("ActivityTaskStarted") == 2
+
+
+def test_threads_of_the_worker_commit_its_reports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with SqliteService(tmp_path / "db") as service:
+        host, leaders = service._host, set()  # noqa: SLF001 - who commits shows nowhere else
+        execute = host._batches.execute  # noqa: SLF001 - as above
+
+        def noted(batch: Any) -> None:
+            leaders.add(threading.current_thread().name)
+            time.sleep(0.002)
+            execute(batch)
+
+        monkeypatch.setattr(host._batches, "execute", noted)  # noqa: SLF001 - as above
+        with working(service, flow(50), concurrency=8):
+            run = start(service)
+            until(lambda: names(service, run)[-1] == "WorkflowExecutionCompleted")
+        assert "floto-writer" not in leaders
 
 
 def test_reports_that_no_thread_waits_for_share_commits(tmp_path: Path) -> None:

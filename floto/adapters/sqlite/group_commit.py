@@ -56,6 +56,8 @@ class Job:
         #: Called with this job, in any thread, when it is done: once for a ``Write``, for others perhaps
         #: repeatedly; None: a thread waits for it.
         self.notify: Callable[[Job], None] | None = None
+        #: Makes a call later, in a thread that is free to lead for a job with ``notify``; None: the writer.
+        self.lead_in: Callable[[Callable[[], None]], None] | None = None
         self.is_done = False
         #: True while the thread of this job is to lead the next batch.
         self.is_leader = False
@@ -261,7 +263,7 @@ class GroupCommit:
             # Not the attribute below: the present leader may set it, and then the writer leads.
             is_leader = job.is_leader = not self._has_leader
             self._has_leader = True
-        if is_leader and (job.notify is None or leads or not self._writer.takes(partial(self.lead, job))):
+        if is_leader and (job.notify is None or leads or not self._takes(job)):
             self.lead(job)
 
     def lead(self, job: Job | None) -> None:
@@ -323,7 +325,14 @@ class GroupCommit:
         if leader.notify is None:
             leader.wake()
             return None
-        return None if self._writer.takes(partial(self.lead, leader)) else leader
+        return None if self._takes(leader) else leader
+
+    def _takes(self, leader: Job) -> bool:
+        """Let a thread lead for a job that none waits for; return False if there is no such thread."""
+        if leader.lead_in is None:
+            return self._writer.takes(partial(self.lead, leader))
+        leader.lead_in(partial(self.lead, leader))
+        return True
 
 
 def _with_companion(job: Job) -> list[Job]:

@@ -250,7 +250,7 @@ class SqliteService:
     def _report(self, report: Callable[[ReportsActivities], None]) -> None:
         self._host.write(lambda now: report(_Reports(self._engine, now)))
 
-    def begin_report(
+    def begin_report(  # noqa: PLR0913 - the last two say which thread commits
         self,
         report: Callable[[ReportsActivities, str], None],
         token: str,
@@ -258,6 +258,7 @@ class SqliteService:
         done: Callable[[NextTask], None],
         *,
         leads: bool,
+        lead_in: Callable[[Callable[[], None]], None] | None = None,
     ) -> None:
         """Report the outcome of an activity, and claim the next task if there is one, in one commit.
 
@@ -270,11 +271,14 @@ class SqliteService:
             done: Called once, in any thread, after the commit or a failure, with a function that returns the
                 next task or None, or raises the error. It must not call the service.
             leads: Commit in this thread, if no other thread does; otherwise this returns at once.
+            lead_in: Makes a call later, in a free thread, which commits if no other does; default: in a
+                thread of the service.
         """
         poll = self._activity_poll(*poll_as, waits=False)
         job = Write(lambda now: report(_Reports(self._engine, now), token), poll)
         # Without a cycle through the job, which would stay in memory until the garbage collector finds it.
         job.notify = lambda job: done(partial(self._host.outcome, job))
+        job.lead_in = lead_in
         self._host.submit(job, leads=leads)
 
     def give_back(self, token: str) -> None:

@@ -64,7 +64,7 @@ class EmbeddedService(Service, Protocol):
         """Poll for decision tasks and decide at once; return a task that is left to the caller, or None."""
         ...
 
-    def begin_report(
+    def begin_report(  # noqa: PLR0913 - the last two say which thread commits
         self,
         report: Callable[[ReportsActivities, str], None],
         token: str,
@@ -72,6 +72,7 @@ class EmbeddedService(Service, Protocol):
         done: Callable[[NextTask], None],
         *,
         leads: bool,
+        lead_in: Callable[[Callable[[], None]], None] | None = None,
     ) -> None:
         """Report the outcome of an activity, and claim the next task of a task list if there is one.
 
@@ -81,6 +82,8 @@ class EmbeddedService(Service, Protocol):
             poll_as: The task list of the next task, and the identity of the worker.
             done: Called once, in any thread, after the commit or a failure. It must not call the service.
             leads: Commit in this thread, if no other thread does; otherwise this returns at once.
+            lead_in: Makes a call later, in a free thread, which commits if no other does; default: in a
+                thread of the service.
         """
         ...
 

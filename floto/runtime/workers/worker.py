@@ -327,6 +327,7 @@ class ActivityWorker:
                     (self._task_list, self._identity),
                     done,
                     leads=not self._threads.has_steps,
+                    lead_in=partial(self._threads.go_on, current),
                 )
                 return True
         self._retry_report(current, outcome)
@@ -379,8 +380,7 @@ class ActivityWorker:
         except ServiceGone:
             log.warning("activity %s: the service is gone; its result is lost", current.id)
         except ServiceError as error:
-            # Without a traceback: the cause is outside of this process.
-            log.error(_LOST, current.id, brief(error))  # noqa: TRY400
+            log.error(_LOST, current.id, brief(error))  # noqa: TRY400 - the cause is outside of this process
 
     def _send_report(self, current: RunningActivity, outcome: Outcome) -> None:
         try:

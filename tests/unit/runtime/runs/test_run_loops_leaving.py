@@ -105,8 +105,8 @@ def test_run_ends_its_polls_instead_of_waiting_for_them(
     before = set(threading.enumerate())
     run(spec(task("echo")), service=service, activities=activities)
     left = set(threading.enumerate()) - before
-    # Two are there as long as the service is open, one is told to end without a wait.
-    assert {thread.name for thread in left} <= {"floto-watch", "floto-writer", "floto-heartbeats"}
+    # One looks for other processes as long as the service is open, one is told to end without a wait.
+    assert {thread.name for thread in left} <= {"floto-watch", "floto-heartbeats"}
 
 
 def test_ended_poll_returns_no_task_and_leaves_others_waiting(service: SqliteService) -> None:
