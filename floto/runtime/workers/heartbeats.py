@@ -70,12 +70,12 @@ class Heartbeats:
         self._waits_until = math.inf
         self._stopped = False
         self._to_send: SimpleQueue[RunningActivity | None] = SimpleQueue()
-        #: Number of senders that wait for an activity in the queue, and number of all senders.
-        self._idle, self._senders = threading.Semaphore(0), 0
+        #: Number of senders that wait for an activity in the queue.
+        self._idle = threading.Semaphore(0)
 
     @contextmanager
     def sending(self) -> Iterator[None]:
-        """Run the threads that send heartbeats during the block."""
+        """Run the threads that send heartbeats during the block; another block may follow."""
         self._stopped = False
         threading.Thread(target=self._loop, name="floto-heartbeats", daemon=True).start()
         try:
@@ -84,8 +84,7 @@ class Heartbeats:
             with self._changed:
                 self._stopped = True
                 self._changed.notify_all()
-            for _ in range(self._senders):
-                self._to_send.put(None)
+            self._end_idle()
 
     def watch(self, activity: RunningActivity) -> None:
         """Send heartbeats for an activity until ``unwatch``."""
@@ -162,8 +161,6 @@ class Heartbeats:
             with activity.logged():
                 log.exception("activity %s: no thread to send its heartbeat", activity.id)
             plan.beats_at = now + _RETRY_SECONDS
-        else:
-            self._senders += 1
 
     def _send(self, first: RunningActivity) -> None:
         activity: RunningActivity | None = first
@@ -171,7 +168,13 @@ class Heartbeats:
             with activity.logged():
                 self._beat(activity)
             self._idle.release()
+            if self._stopped:
+                self._end_idle()
             activity = self._to_send.get()
+
+    def _end_idle(self) -> None:
+        while self._idle.acquire(blocking=False):
+            self._to_send.put(None)
 
     def _beat(self, activity: RunningActivity) -> None:
         if activity.is_over:

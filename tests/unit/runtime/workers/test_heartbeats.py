@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from contextlib import AbstractContextManager, nullcontext
+from queue import SimpleQueue
 
 import pytest
 
@@ -54,6 +55,42 @@ def test_each_running_activity_sends_heartbeats() -> None:
     assert min(before) >= 5
     time.sleep(0.1)
     assert [each.seen for each in beats] == before
+
+
+def test_heartbeats_are_sent_in_a_later_block_too() -> None:
+    heartbeats = Heartbeats(0.02)
+    for _ in range(2):
+        beats, before = Beats(), set(threading.enumerate())
+        with heartbeats.sending():
+            heartbeats.watch(activity(beats))
+            end = time.monotonic() + 30
+            while beats.seen < 3 and time.monotonic() < end:
+                time.sleep(0.01)
+            names = {"floto-heartbeats", "floto-beat"}
+            started = [each for each in set(threading.enumerate()) - before if each.name in names]
+            heartbeats.unwatch(activity(beats))
+        assert beats.seen >= 3
+        assert len(started) == 2
+        for thread in started:
+            thread.join(30)
+        assert not any(thread.is_alive() for thread in started)
+
+
+def test_sender_that_is_busy_at_the_end_ends_afterwards() -> None:
+    heartbeats, beats = Heartbeats(0.01), Beats()
+    sending, release = SimpleQueue[threading.Thread](), threading.Event()
+
+    def hang() -> bool:
+        sending.put(threading.current_thread())
+        return release.wait(30)
+
+    beats.beat = hang  # type: ignore[method-assign]
+    with heartbeats.sending():
+        heartbeats.watch(activity(beats))
+        sender = sending.get(timeout=30)
+    release.set()
+    sender.join(30)
+    assert not sender.is_alive()
 
 
 def test_interval_zero_sends_no_heartbeats() -> None:
