@@ -72,11 +72,11 @@ class Held(SqliteService):
 
 @contextmanager
 def working(
-    service: SqliteService, spec: floto.DeciderSpec, **options: Any
+    service: SqliteService, spec: floto.DeciderSpec, work: Callable[[], object] = lambda: 1, **options: Any
 ) -> Iterator[tuple[floto.ActivityWorker, threading.Thread]]:
     """Run a decider and a worker during the block; yield the worker and its thread."""
     activities = floto.Activities()
-    activities.activity(name=ACTIVITY.name, version=ACTIVITY.version)(lambda: 1)
+    activities.activity(name=ACTIVITY.name, version=ACTIVITY.version)(work)
     worker = floto.ActivityWorker(service=service, task_list=LIST, activities=activities, **options)
     decider = floto.Decider(spec, service=service)
     threads = [threading.Thread(target=each.run, daemon=True) for each in (decider, worker)]
@@ -182,6 +182,45 @@ def test_threads_of_the_worker_commit_its_reports(tmp_path: Path, monkeypatch: p
             run = start(service)
             until(lambda: names(service, run)[-1] == "WorkflowExecutionCompleted")
         assert "floto-writer" not in leaders
+
+
+@pytest.mark.parametrize("hanging", ["runs", "is abandoned", "is waited for"])
+def test_call_that_waits_for_the_commit_of_a_report_does_not_wait_for_activities(
+    tmp_path: Path, hanging: str
+) -> None:
+    began, quick, slow = SimpleQueue[str](), threading.Event(), threading.Event()
+
+    def work() -> None:
+        began.put(floto.current().id)
+        (slow if floto.current().id == "0" else quick).wait(SOON)
+
+    def signal() -> threading.Thread:
+        thread = threading.Thread(target=service.signal_workflow_execution, args=("wf", "s"), daemon=True)
+        thread.start()
+        return thread
+
+    with (
+        SqliteService(tmp_path / "db") as service,
+        working(service, flow(2), work, concurrency=2) as (worker, _),
+    ):
+        queue = service._host._commits  # noqa: SLF001 - the jobs show nowhere else
+        start(service)
+        assert {began.get(timeout=SOON) for _ in range(2)} == {"0", "1"}
+        with service._host._using:  # noqa: SLF001 - no commit ends meanwhile
+            callers = [signal()]
+            until(lambda: queue._has_leader)  # noqa: SLF001 - as above
+            quick.set()
+            until(lambda: any(job.lead_in for job in queue._queue))  # noqa: SLF001 - as above
+            callers.append(signal())
+            if hanging == "is abandoned":
+                worker._abandon(next(each for each in worker.running if each.id == "0"))  # noqa: SLF001 - as by a heartbeat
+            elif hanging == "is waited for":
+                worker.stop()
+        for caller in callers:
+            caller.join(SOON)
+        assert not any(caller.is_alive() for caller in callers)
+        assert not slow.is_set()
+        slow.set()
 
 
 def test_reports_that_no_thread_waits_for_share_commits(tmp_path: Path) -> None:

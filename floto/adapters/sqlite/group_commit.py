@@ -8,8 +8,9 @@ There is no thread for this: a thread that submits a job while there is no leade
 its batch is done, the thread of the oldest queued job is the next leader. A writer thread with a queue of
 futures was the alternative. It takes about the same time (handing a job over takes tens of microseconds), but
 an open file would own a thread that must be started and stopped and that a forked child does not have, and a
-program with one thread would switch threads twice per call. Only jobs that no thread waits for, such as those
-of an event loop, are led by a thread for this (``Writer``), which starts with the first of them.
+program with one thread would switch threads twice per call. Only jobs that no thread waits for are led by
+others: those of an event loop by a thread for this (``Writer``), which starts with the first of them, and the
+reports of a worker by a thread of the worker (``Job.lead_in``).
 
 A rewrite must keep these properties:
 
@@ -20,6 +21,7 @@ A rewrite must keep these properties:
 - Leadership passes on and the threads of completed jobs wake up whatever exception the leader gets; otherwise
   they would wait for ever.
 - A job's thread wakes up, or its callback is called, after the commit, never before.
+- While a job leads, a thread is free to lead for it: the callers of all other jobs wait for that thread.
 - Only the thread that leads for a job passes its leadership on. So a job without a thread still leads after
   it was withdrawn: a batch without it.
 """
@@ -218,7 +220,7 @@ class GroupCommit:
     Args:
         execute: Called by the leader with a batch. When it returns or raises, every job must be done, or be
             kept elsewhere to be completed later.
-        writer: Leads batches for jobs that no thread waits for.
+        writer: Leads batches for jobs that no thread waits for, unless they have a ``lead_in``.
     """
 
     def __init__(self, execute: Callable[[list[Job]], None], writer: Writer) -> None:
@@ -252,7 +254,7 @@ class GroupCommit:
         return job.outcome()
 
     def submit(self, job: Job, *, leads: bool = False) -> None:
-        """Queue a job for the next batch; without a leader, lead that batch at once, or let the writer.
+        """Queue a job for the next batch; without a leader, lead that batch, or let another thread lead it.
 
         Args:
             job: The job.
@@ -260,15 +262,15 @@ class GroupCommit:
         """
         with self._lock:
             self._queue += _with_companion(job)
-            # Not the attribute below: the present leader may set it, and then the writer leads.
+            # Not the attribute below: the present leader may set it, and then another thread leads.
             is_leader = job.is_leader = not self._has_leader
             self._has_leader = True
         if is_leader and (job.notify is None or leads or not self._takes(job)):
             self.lead(job)
 
     def lead(self, job: Job | None) -> None:
-        """Execute a batch if the job leads; called by its thread, or by the writer for a job without one."""
-        # Without a thread, the writer leaves one batch after the other to this one: too many for a recursion.
+        """Execute a batch if the job leads; called by its thread, or for a job without one by another."""
+        # If the writer cannot start, it leaves one batch after the other to this thread: too many to recurse.
         while job is not None and job.is_leader:
             try:
                 self._execute_batch(job)

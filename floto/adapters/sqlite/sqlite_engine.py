@@ -94,7 +94,7 @@ class SqliteEngine:
         self._wait_queue = WaitQueue()
         self._batches = Batches(self.store, self.engine, self._wait_queue, self._database, self.clock)
         self._batches.listeners = self._listeners
-        #: Leads the batches of jobs that no thread waits for.
+        #: Leads the batches of jobs that no thread waits for, except for reports of workers.
         self.writer = Writer()
         self._commits = GroupCommit(self._execute, self.writer)
         #: Locks of the connection for writing and of the one for reading.
@@ -281,7 +281,7 @@ class SqliteEngine:
         return Begun(job, self.usable, partial(self._end, job))
 
     def submit(self, job: Job, *, leads: bool = False) -> None:
-        """Queue a job for the next batch; without a leader, lead that batch at once, or let the writer.
+        """Queue a job for the next batch; without a leader, lead that batch, or let another thread lead it.
 
         Args:
             job: The job.

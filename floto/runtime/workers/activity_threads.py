@@ -13,11 +13,12 @@ _JOIN_SECONDS = 0.1
 
 
 class ActivityThreads:
-    """Threads that execute the steps of activities: to run one, and to go on when its report is committed.
+    """Threads that execute the steps of activities: to run one, to commit its report, and to go on after it.
 
-    There is a thread for each activity between ``begin`` and ``end``, but any of them executes any step: one
-    that does not wait for a report executes the steps of other activities. Where many activities take less
-    time than a commit, one thread does the work of most, and no thread is woken for each.
+    There are as many threads as activities between ``begin`` and ``end``, and any of them executes any step.
+    An activity has one step at a time, so a thread is free for every step: none waits for the end of another
+    activity, and none of the calls in this process that a report keeps waiting. Where many activities take
+    less time than a commit, one thread does the work of most, and no thread is woken for each.
     """
 
     def __init__(self) -> None:
