@@ -69,8 +69,10 @@ def test_a_thread_does_the_steps_of_others_while_its_own_activity_waits() -> Non
     for _ in range(2):
         threads.go_on(activity(), threads.end)
     threads.finish(lambda: False)
-    assert not first.is_alive()
-    assert not busy.is_alive()
+    for thread in (first, busy):
+        # One that still executes its last step is not waited for.
+        thread.join(SOON)
+        assert not thread.is_alive()
 
 
 def test_the_thread_of_an_activity_that_has_ended_is_used_again() -> None:
@@ -123,8 +125,9 @@ def test_finish_waits_for_an_activity_that_goes_on_in_the_thread_of_an_abandoned
         nonlocal is_busy
         began.put(threading.current_thread())
         gate.acquire(timeout=SOON)
-        is_busy = False
+        # In this order, as the worker does: a thread that has ended its activity is waited for.
         threads.end()
+        is_busy = False
 
     waits = activity()
     threads.begin(waits, lambda: None)
