@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from pathlib import Path
@@ -11,8 +12,10 @@ from typing import Any
 
 from attrs import field, frozen
 
+from floto.core.decide.progress import Progress, begin
 from floto.core.decide.schedule import ScheduleView
-from floto.core.errors import HistoryError, UnknownResource
+from floto.core.errors import HistoryError, PayloadsNeeded, SpecError, UnknownResource
+from floto.core.replay.readable import readable
 from floto.core.replay.redrive.redrive_plan import Redrive
 from floto.core.replay.saved_history import Saved
 from floto.core.replay.why_report import Command, stalls
@@ -192,7 +195,7 @@ class ServiceSource:
     def help(self, domain: str, history: History) -> Sequence[tuple[str, Sequence[str]]]:
         """Return what an open run waits for, now, that a command helps with: a sentence and the commands."""
         found = LoadedRun(saved=Saved(history=history), service=self.url, domain=domain, live=self.live())
-        progress = found.progress(self.spec_of(history), CODEC)
+        progress = self._progress(history)
         groups = stalls(found.explained(progress), found.context(progress))
         helped = [group for group in groups if group.commands]
         shown = [
@@ -203,6 +206,13 @@ class ServiceSource:
             why = found.command(Command(("floto", "why"), (run.workflow_id,) if run else ()))
             shown.append((f"and {len(helped) - _MOST_HELP} more", [why]))
         return shown
+
+    def _progress(self, history: History) -> Progress | None:
+        """Return the progress of a run; None without a spec, or if it needs a codec or a store."""
+        with suppress(SpecError, PayloadsNeeded):
+            spec = self.spec_of(history)
+            return None if spec is None else readable(begin(spec, history, CODEC))
+        return None
 
     def saved(self, data: bytes) -> Saved:
         """Read a saved history. Raises ``HistoryError``."""

@@ -19,7 +19,7 @@ from attrs import evolve
 import floto
 from floto.core.decide.schedule import SCHEDULE_TYPE
 from floto.core.swf.events import WorkflowExecutionCancelRequested, WorkflowExecutionSignaled
-from floto.core.swf.reserved_names import SPEC_KEY
+from floto.core.swf.reserved_names import SPEC_KEY, STORED_KEY
 from floto.core.swf.service import StartRequest
 from floto.core.swf.shapes import WorkflowExecution
 from floto.runtime.schedules import create
@@ -312,3 +312,20 @@ def test_help_says_of_how_many_waits_it_leaves_out(made: Shop, reading: Ui) -> N
     assert text.count("floto worker") == 5
     assert "and 2 more" in text
     assert f"floto why --service {made.url} wide</pre>" in text
+
+
+@pytest.mark.parametrize(
+    "input",
+    [{SPEC_KEY: {"type": "own"}}, {STORED_KEY: {"floto.payload": f"sha256:{'0' * 64}", "size": 2}}],
+    ids=["types of a user's own", "a value in a store"],
+)
+def test_page_of_an_open_run_opens_that_carries_what_only_its_decider_can_read(
+    made: Shop, reading: Ui, input: dict[str, Any]
+) -> None:
+    request = StartRequest(
+        workflow_id="own", workflow_type=ORDER, task_list="nobody", input=json.dumps(input)
+    )
+    run_id = made.service.start_workflow_execution(request)
+    status, _, text = ask(reading, "GET", f"/runs/own/{quote(run_id)}", accept=HTML)
+    assert status == 200, text
+    assert "no decider polls this task list" in html.unescape(text)
