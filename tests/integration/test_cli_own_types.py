@@ -142,3 +142,14 @@ def test_loops_with_the_codec_end_what_was_started(shell: Shell) -> None:
     shown = command(shell.cwd, "show", "thursday", *WITH_CODEC)
     assert "part 1\tdone" in shown.stdout
     assert "last\tfailed" in shown.stdout
+
+
+def test_code_of_users_that_a_codec_imports_prints_nothing_among_the_results(shell: Shell) -> None:
+    (shell.cwd / "noisy.py").write_text("print('noise')\nfrom flow import codec")
+    shown = shell("show", "monday", "--json", "--codec", "noisy.py:codec")
+    assert json.loads(shown.stdout)["counts"]
+    assert shown.stderr == "noise\n"
+    words = "floto show --codec noisy.py:codec mon"
+    completed = shell(_FLOTO_COMPLETE="bash_complete", COMP_WORDS=words, COMP_CWORD="4")
+    assert completed.stdout.split() == ["plain,monday:child", "plain,monday"]
+    assert completed.stderr == ""

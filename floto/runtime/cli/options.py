@@ -17,6 +17,7 @@ from floto.core.spec.decider_spec import CODEC
 from floto.core.swf.limits import NUMBER_DIGITS
 from floto.core.swf.shapes import ChildPolicy
 from floto.logs import FORMATS
+from floto.runtime.cli.output import stdout_for_the_result
 from floto.runtime.connect import SERVICE_VARIABLE, USUAL_FILE, payload_store
 from floto.runtime.loading import load_codec
 
@@ -59,10 +60,18 @@ def no_activity(activities: Sequence[str]) -> str:
     return f"{', '.join(activities)}: no function is registered with @floto.activity there; {remedy}"
 
 
+def _codec(context: click.Context, _option: click.Parameter, value: str | None) -> Codec:
+    # A shell that completes a command line must not execute code of users.
+    if value is None or context.resilient_parsing:
+        return CODEC
+    with stdout_for_the_result():
+        return load_codec(value)
+
+
 codec_option = click.option(
     "--codec",
     metavar="FILE.py:name",
-    callback=lambda _context, _option, value: CODEC if value is None else load_codec(value),
+    callback=_codec,
     help="Codec that knows task kinds, joins and retry strategies of your own.",
 )
 payloads_option = click.option(
