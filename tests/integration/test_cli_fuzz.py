@@ -57,6 +57,22 @@ def test_sound_spec_reports_success_with_coverage(project: Path) -> None:
     assert not (project / "test_counterexample.py").exists()
 
 
+SPEC = """{"type": "floto.specs.DeciderSpec", "activity_tasks": [
+    {"type": "floto.specs.task.ActivityTask", "id_": "work", "name": "work", "version": "v1",
+     "retry_strategy": {"type": "Never"}}]}"""
+
+
+def test_activities_that_only_the_module_of_the_codec_registers_are_not_executed(project: Path) -> None:
+    executed = project / "executed"
+    (project / "own.py").write_text(
+        f"{FLOW.format(delay='None')}\n@activity(name='work', version='v1')\n"
+        f"def execute():\n    open({str(executed)!r}, 'w')\n"
+    )
+    (project / "spec.json").write_text(SPEC)
+    done = python(project, "floto", "fuzz", "spec.json", "--seconds", "1", "--codec", "own.py:codec")
+    assert (done.returncode, executed.exists()) == (0, False), done.stdout + done.stderr
+
+
 def test_kinds_unknown_to_the_codec_are_reported_as_unchecked(project: Path) -> None:
     done = python(project, "floto", "fuzz", "flow.py:spec", "--seconds", "1")
     assert done.returncode == 0

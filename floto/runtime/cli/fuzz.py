@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,13 +13,13 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from floto.core.spec.codec import Codec
-from floto.core.spec.decider_spec import DeciderSpec
+from floto.core.spec.decider_spec import CODEC, DeciderSpec
 from floto.core.spec.kinds import ActivityTask
 from floto.core.swf.shapes import ActivityType
 from floto.runtime.cli.codes import DONE, FAILED, INTERRUPTED
-from floto.runtime.cli.options import Seconds, activities_option, codec_option
+from floto.runtime.cli.options import Seconds, activities_option, codec_name_option
 from floto.runtime.cli.output import progress_console, say
-from floto.runtime.loading import load_json, load_module, load_spec
+from floto.runtime.loading import load_codec, load_json, load_module, load_spec
 from floto.runtime.workers.activities import DEFAULT
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ _FILE = "test_counterexample.py"
 )
 @activities_option
 @click.option("--input", "input_text", metavar="JSON|@FILE", help="The workflow's input.")
-@codec_option
+@codec_name_option
 @click.option(
     "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of the random runs."
 )
@@ -52,7 +52,7 @@ def fuzz_command(  # noqa: PLR0913, PLR0917 - click passes each option as an arg
     seconds: float,
     activities: tuple[str, ...],
     input_text: str | None,
-    codec: Codec,
+    codec: str | None,
     seed: int,
     output: Path | None,
 ) -> int:
@@ -71,9 +71,7 @@ def fuzz_command(  # noqa: PLR0913, PLR0917 - click passes each option as an arg
     if not target.parent.is_dir():
         msg = f"there is no directory {target.parent}"
         raise click.BadParameter(msg, param_hint="--output")
-    loaded = load_spec(spec, codec)
-    for module in activities:
-        load_module(module)
+    loaded, functions, own_codec = _loaded(spec, activities, codec)
     given = None if input_text is None else load_json("--input", input_text)
     console = progress_console()
     progress = _Progress(seconds)
@@ -82,12 +80,12 @@ def fuzz_command(  # noqa: PLR0913, PLR0917 - click passes each option as an arg
         try:
             report = check(
                 loaded,
-                activities=registered(loaded),
+                activities=functions,
                 input=given,
                 max_examples=_NO_END,
                 max_seconds=seconds,
                 seed=seed,
-                codec=codec,
+                codec=own_codec,
                 save=target,
                 on_progress=progress.follow,
             )
@@ -110,9 +108,23 @@ def _beside(spec: str) -> Path:
     return Path(module).parent / _FILE if module.endswith(".py") else Path(_FILE)
 
 
-def registered(spec: DeciderSpec) -> dict[str, Callable[..., Any]]:
-    """Return the functions of the loaded activities, by task id for tasks of the spec and by name."""
-    loaded = {type_: each.function for type_ in DEFAULT.types if (each := DEFAULT.find(type_))}
+def _loaded(
+    spec: str, activities: Iterable[str], codec: str | None
+) -> tuple[DeciderSpec, dict[str, Callable[..., Any]], Codec]:
+    """Load the spec, the functions of activities and the codec."""
+    known = None if spec.endswith(".json") else load_spec(spec)
+    for module in activities:
+        load_module(module)
+    # Activities that only the module of the codec registers were not asked for, and may have side effects.
+    types = DEFAULT.types
+    own_codec = CODEC if codec is None else load_codec(codec)
+    loaded = load_spec(spec, own_codec) if known is None else known
+    return loaded, registered(loaded, types), own_codec
+
+
+def registered(spec: DeciderSpec, types: Iterable[ActivityType]) -> dict[str, Callable[..., Any]]:
+    """Return the functions of loaded activities, by task id for tasks of the spec and by name."""
+    loaded = {type_: each.function for type_ in types if (each := DEFAULT.find(type_))}
     named = {type_.name: function for type_, function in loaded.items()}
     activities = [task for task in spec.all_tasks if isinstance(task, ActivityTask)]
     own = {task.id_: loaded.get(ActivityType(task.name, task.version)) for task in activities}

@@ -68,12 +68,13 @@ def _codec(context: click.Context, _option: click.Parameter, value: str | None) 
         return load_codec(value)
 
 
-codec_option = click.option(
-    "--codec",
-    metavar="FILE.py:name",
-    callback=_codec,
-    help="Codec that knows task kinds, joins and retry strategies of your own.",
-)
+_codec_words: dict[str, Any] = {
+    "metavar": "FILE.py:name",
+    "help": "Codec that knows task kinds, joins and retry strategies of your own.",
+}
+codec_option = click.option("--codec", callback=_codec, **_codec_words)
+#: The name of a codec that the command loads itself.
+codec_name_option = click.option("--codec", **_codec_words)
 payloads_option = click.option(
     "--payloads",
     metavar="DIR|s3://BUCKET/PREFIX",
