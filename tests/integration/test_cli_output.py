@@ -210,7 +210,8 @@ def test_unexpected_error_names_verbose_only_where_it_is_an_option(runs: Shell) 
         done = subprocess.run(
             [sys.executable, "-m", "floto", "list"],
             cwd=runs.cwd,
-            env=runs.environment,
+            # As for most users: what is not written is in a buffer until the end.
+            env={**runs.environment, "PYTHONUNBUFFERED": ""},
             stdout=full,
             stderr=subprocess.PIPE,
             encoding="utf-8",

@@ -18,7 +18,7 @@ from floto.core.errors import FlotoError, OutcomeUnknown, WorkflowError
 from floto.core.visible import visible
 from floto.runtime.cli.codes import DONE, FAILED, INTERRUPTED, USAGE
 from floto.runtime.cli.output import (
-    drop_unwritten_errors,
+    drop_unwritten_text,
     error_text,
     escape_what_cannot_be_encoded,
     open_missing_streams,
@@ -33,7 +33,7 @@ def main() -> None:
     open_missing_streams()
     escape_what_cannot_be_encoded()
     code = _exit_code()
-    drop_unwritten_errors()
+    drop_unwritten_text()
     sys.exit(code)
 
 

@@ -110,12 +110,13 @@ def say_wrapped(line: str) -> None:
     say(line)
 
 
-def drop_unwritten_errors() -> None:
-    """Drop what stderr does not take: Python would exit with 120 for it, whatever the command returned."""
-    try:
-        sys.stderr.flush()
-    except OSError:
-        sys.stderr = StringIO()
+def drop_unwritten_text() -> None:
+    """Drop what stdout and stderr do not take: Python would exit with 120 for it, not as the command did."""
+    for name in ("stdout", "stderr"):
+        try:
+            getattr(sys, name).flush()
+        except OSError:
+            setattr(sys, name, StringIO())
 
 
 class _Lossy:
