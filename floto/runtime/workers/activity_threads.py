@@ -1,4 +1,4 @@
-"""The threads of a worker: as many as activities run at a time, for one activity after another."""
+"""The threads of a worker, which run its activities or send their heartbeats, one after another."""
 
 from __future__ import annotations
 
@@ -19,9 +19,13 @@ class ActivityThreads:
     An activity has one step at a time, so a thread is free for every step: none waits for the end of another
     activity, and none of the calls in this process that a report keeps waiting. Where many activities take
     less time than a commit, one thread does the work of most, and no thread is woken for each.
+
+    Args:
+        name: Name of the threads; default: that of the activity whose step they execute.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, name: str | None = None) -> None:
+        self._name = name
         self._steps: SimpleQueue[tuple[RunningActivity, Callable[[], None]] | None] = SimpleQueue()
         #: Number of threads without an activity.
         self._idle = threading.Semaphore(0)
@@ -44,7 +48,7 @@ class ActivityThreads:
         self._is_finishing = False
         if not self._idle.acquire(blocking=False):
             # A daemon thread: a second signal must not wait for it.
-            thread = threading.Thread(target=self._execute, name=f"floto-{activity.id}", daemon=True)
+            thread = threading.Thread(target=self._execute, name=self._name_for(activity), daemon=True)
             thread.start()
             self._threads.setdefault(thread)
         self.go_on(activity, step)
@@ -77,11 +81,14 @@ class ActivityThreads:
         while self._idle.acquire(blocking=False):
             self._steps.put(None)
 
+    def _name_for(self, activity: RunningActivity) -> str:
+        return self._name or f"floto-{activity.id}"
+
     def _execute(self) -> None:
         thread = threading.current_thread()
         while (found := self._steps.get()) is not None:
             activity, step = found
-            self._threads[thread], thread.name = activity, f"floto-{activity.id}"
+            self._threads[thread], thread.name = activity, self._name_for(activity)
             step()
             self._threads[thread] = None
             # The next step may be far off, and these are all that keeps a result in memory.

@@ -16,11 +16,12 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from queue import SimpleQueue
+from functools import partial
 
 from attrs import define
 
 from floto.core.spec.activity_timeouts import Timeouts
+from floto.runtime.workers.activity_threads import ActivityThreads
 from floto.runtime.workers.running_activity import RunningActivity
 from floto.trouble_log import TroubleLog
 
@@ -69,9 +70,7 @@ class Heartbeats:
         #: Monotonic time until which the loop waits: only what is due earlier wakes it up.
         self._waits_until = math.inf
         self._stopped = False
-        self._to_send: SimpleQueue[RunningActivity | None] = SimpleQueue()
-        #: Number of senders that wait for an activity in the queue.
-        self._idle = threading.Semaphore(0)
+        self._senders = ActivityThreads("floto-beat")
 
     @contextmanager
     def sending(self) -> Iterator[None]:
@@ -84,7 +83,8 @@ class Heartbeats:
             with self._changed:
                 self._stopped = True
                 self._changed.notify_all()
-            self._end_idle()
+            # A heartbeat that hangs is not waited for.
+            self._senders.finish(lambda: False)
 
     def watch(self, activity: RunningActivity) -> None:
         """Send heartbeats for an activity until ``unwatch``."""
@@ -151,30 +151,17 @@ class Heartbeats:
             plan.ends_at = math.inf
         # The sender sets the time of the next heartbeat.
         plan.beats_at = math.inf
-        if self._idle.acquire(blocking=False):
-            self._to_send.put(activity)
-            return
-        thread = threading.Thread(target=self._send, args=(activity,), name="floto-beat", daemon=True)
         try:
-            thread.start()
+            self._senders.begin(activity, partial(self._send, activity))
         except RuntimeError:
             with activity.logged():
                 log.exception("activity %s: no thread to send its heartbeat", activity.id)
             plan.beats_at = now + _RETRY_SECONDS
 
-    def _send(self, first: RunningActivity) -> None:
-        activity: RunningActivity | None = first
-        while activity is not None:
-            with activity.logged():
-                self._beat(activity)
-            self._idle.release()
-            if self._stopped:
-                self._end_idle()
-            activity = self._to_send.get()
-
-    def _end_idle(self) -> None:
-        while self._idle.acquire(blocking=False):
-            self._to_send.put(None)
+    def _send(self, activity: RunningActivity) -> None:
+        with activity.logged():
+            self._beat(activity)
+        self._senders.end()
 
     def _beat(self, activity: RunningActivity) -> None:
         if activity.is_over:
