@@ -110,6 +110,20 @@ def test_with_the_codec_the_tasks_are_what_they_were(shell: Shell) -> None:
         assert "cannot be read" not in done.stderr
 
 
+def test_specs_in_json_are_read_with_the_codec(shell: Shell) -> None:
+    written = "from flow import codec, spec; print(spec.to_json(codec))"
+    program = [sys.executable, "-c", written]
+    text = subprocess.run(program, cwd=shell.cwd, check=True, capture_output=True, timeout=PATIENCE).stdout
+    (shell.cwd / "spec.json").write_bytes(text)
+    for arguments in (
+        ("replay", "spec.json", "monday"),
+        ("compare", "spec.json", "spec.json", "monday"),
+        ("report", "monday", "--spec", "spec.json", "--compare", "spec.json", "-o", "page.html"),
+    ):
+        done = command(shell.cwd, *arguments, *WITH_CODEC)
+        assert (done.returncode, done.stderr.count("cannot be read")) == (0, 0), (arguments, done)
+
+
 def test_with_the_codec_a_redrive_keeps_generated_tasks(shell: Shell) -> None:
     given = ("redrive", "monday", "--spec", "flow.py:spec", "--json", "--dry-run", *WITH_CODEC)
     planned = json.loads(command(shell.cwd, *given).stdout)

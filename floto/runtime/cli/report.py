@@ -53,7 +53,7 @@ def report_command(
     HISTORY is a file, or a directory of files; - is standard input. Without a spec, the page shows what was
     started. With --compare, its checks have what 'floto compare' prints and what 'floto redrive' would keep.
     """
-    other = None if compare is None else load_apart(compare, spec)
+    other = None if compare is None else load_apart(compare, spec, codec)
     found = [
         _document(read_source(name, **where, run_id=None, asks_live=False), spec, other, codec)
         for name in each_file(histories)
