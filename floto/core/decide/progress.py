@@ -165,6 +165,13 @@ class Progress:
         is_partial, required = self.groups.is_partial, self.plan.requires[position]
         return bool(self.groups.generator_of) and any(is_partial(needed, position) for needed in required)
 
+    def has_enough_for(self, position: int) -> bool:
+        """Return True if a task need not wait for all tasks of a generator: enough have completed."""
+        # Before the task's own requirements, which may be thousands.
+        groups = self.groups.by_generator.values()
+        has_enough = any(group.limits.is_enough(self.count_of(group).completed) for group in groups)
+        return has_enough and self.may_start_early(position)
+
     def left(self, position: int, since: Mapping[int, TaskOutcome] = _NO_OUTCOMES) -> int:
         """Return the least number of requirements that must be settled before a task may start.
 

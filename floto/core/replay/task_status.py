@@ -113,12 +113,15 @@ class TaskGraph:
     @cached_property
     def admitted(self) -> frozenset[int]:
         """The tasks that the next decision starts of those that a generator limits, by their positions."""
-        groups = self.progress.groups.by_generator
+        groups, steps = self.progress.groups.by_generator, self.progress.steps
         return frozenset(
             position
             for generator, room in self.room.items()
             if room > 0 and generator is not None
-            for position in islice(filter(self._is_to_start, sorted(groups[generator].members)), room)
+            # Most members of a large group have ended: only those with a step are looked at one by one.
+            for position in islice(
+                filter(self._is_to_start, filter(steps.__contains__, sorted(groups[generator].members))), room
+            )
         )
 
     def _is_to_start(self, position: int) -> bool:

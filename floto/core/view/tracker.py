@@ -143,8 +143,9 @@ class Tracker:
         elif status is TaskStatus.DONE:
             outcome = TaskEnd(item=reasons.item, over=reasons.over)
         # The conditions of a task that waits for many others change with each of these. The order of undos,
-        # which no task declares, changes with what has completed, and so does which siblings are needed.
-        is_listed = graph.progress.undone or graph.progress.may_start_early(position)
+        # which no task declares, changes with what has completed; and once enough siblings have, the others
+        # are not waited for.
+        is_listed = graph.progress.undone or graph.progress.has_enough_for(position)
         if status is TaskStatus.WAITING and graph.progress.left(position) and not is_listed:
             return status, Why(tuple(reasons.counted()), shared, by_requirements=True), outcome
         own = tuple(reasons.own(status))

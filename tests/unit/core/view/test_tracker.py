@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from floto import ActivityTask, DeciderSpec, Generator, History, Signal, TaskStatus, Timer, events
 from floto.core.replay.why_waiting import Cause
-from floto.testing import Faults, fails, simulate, takes
+from floto.testing import Faults, fails, returns, simulate, takes
 from tests.views import agrees
 
 A = ActivityTask(id_="a", name="work", version="v1")
@@ -139,3 +139,14 @@ def test_signal_of_a_cleanup_that_arrives_early_waits_for_the_undos_too() -> Non
         faults = Faults(signals=0.5, reorders=0.5, fails_for_good=0.5)
         for history in simulate(spec, seed=seed, faults=faults).histories:
             agrees(history, spec)
+
+
+def test_task_that_waits_for_enough_siblings_holds_no_list_of_them_at_each_event() -> None:
+    count = 40
+    load = Generator(id_="load", name="load", version="v1", min_successful=count - 5)
+    last = ActivityTask(id_="last", name="work", version="v1", requires=["load"])
+    parts = [ActivityTask(id_=f"part {n}", name="work", version="v1") for n in range(count)]
+    history = simulate(DeciderSpec(activity_tasks=[load, last]), {"load": returns(parts)}).main
+    shown = agrees(history, DeciderSpec(activity_tasks=[load, last]))
+    # Its requirements are named once, in the track: a list at each event would grow with their square.
+    assert sum(len(why.own) for _, why in shown.tasks["last"].whys) < count
