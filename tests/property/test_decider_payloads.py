@@ -178,6 +178,24 @@ def test_long_signals_reach_a_task_and_the_result(lengths_: list[int]) -> None:
     assert seen == [{f"s{number}": text for number, text in enumerate(inputs)}]
 
 
+def test_replay_without_the_store_of_a_decision_asks_for_it() -> None:
+    store = MemoryStore()
+    inputs = [noise(number, 20_000) for number in range(3)]
+    outcomes = {f"s{number}": returns(text) for number, text in enumerate(inputs)}
+    spec = chain_of(inputs)
+    history = simulate(spec, outcomes, decider=decider_of(store)).main
+    assert floto.replay(spec, history, CODEC.with_payloads(store)).divergence is None
+    with pytest.raises(PayloadsNeeded, match="the input of a recorded ScheduleActivityTask"):
+        floto.replay(spec, history)
+    with pytest.raises(PayloadsNeeded):
+        floto.compare(spec, spec, [history])
+    check = floto.view(history, spec).check
+    assert (check.verdict[:17], check.divergence) == ("cannot be checked", None)
+    # What differs elsewhere needs no store.
+    other = DeciderSpec(activity_tasks=[*spec.activity_tasks, work("more")])
+    assert floto.replay(other, history).divergence is not None
+
+
 def test_error_without_payloads_advises_them() -> None:
     inputs = [noise(number, 20_000) for number in range(3)]
     outcomes = {f"s{number}": returns(text) for number, text in enumerate(inputs)}

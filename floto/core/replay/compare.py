@@ -10,6 +10,7 @@ from attrs import field, frozen
 
 from floto.core.replay.decision_diff import Difference, exact_difference, identity, subject_of
 from floto.core.replay.decision_tasks import RecordedOutcome, decision_tasks
+from floto.core.replay.recorded_decisions import check_readable
 from floto.core.replay.replay import Divergence, decided_at
 from floto.core.spec.decider_spec import CODEC, DeciderSpec
 from floto.core.spec.tasks import TaskCodec
@@ -116,6 +117,7 @@ def compare(
 
     Raises:
         HistoryError: A history cannot have happened.
+        PayloadsNeeded: The decisions may differ only because values are stored and ``codec`` has no store.
     """
     return Comparison(tuple(_compared(old_spec, new_spec, history, codec) for history in histories))
 
@@ -132,6 +134,7 @@ def _compared(old_spec: DeciderSpec, new_spec: DeciderSpec, history: History, co
             verdict, first = _verdict(old, new, apart), Divergence(number, task.ended, apart)
         strange = task.difference_from(old) if stranger is None else None
         if strange is not None:
+            check_readable(task.recorded, codec)
             stranger = Divergence(number, task.ended, strange)
     ends = (next(olds), next(news))
     is_open = not history.events or type(history.events[-1].data) not in CLOSING_EVENTS

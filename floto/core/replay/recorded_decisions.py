@@ -6,14 +6,20 @@ that of a refused decision has little more than an id and SWF's cause.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import json
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from functools import cache
 from operator import attrgetter
 from typing import Any
 
 from attrs import fields, frozen
 
+from floto.core.errors import PayloadError, PayloadsNeeded
+from floto.core.payloads import payload
+from floto.core.payloads.reference import stored
 from floto.core.quick_init import quick_init
+from floto.core.spec.tasks import TaskCodec
 from floto.core.swf import decisions as d
 from floto.core.swf import events as e
 from floto.core.swf.decisions import Decision
@@ -63,6 +69,24 @@ LEFT_BY: Mapping[type, type] = {
     e.LambdaFunctionScheduled: d.ScheduleLambdaFunction,
     e.ScheduleLambdaFunctionFailed: d.ScheduleLambdaFunction,
 }
+
+
+#: The fields of decisions in which a decider stores values that are too long for SWF.
+_STORED_FIELDS = ("input", "result", "details")
+
+
+def check_readable(decisions: Iterable[Recorded], codec: TaskCodec) -> None:
+    """Raise ``PayloadsNeeded`` if decisions have values that a decider stored, and there is no store.
+
+    Without the store, such a decision cannot be made again: its value is too long for SWF.
+    """
+    for each in decisions if codec.payloads is None else ():
+        for name in _STORED_FIELDS:
+            text = getattr(each.decision, name, None)
+            with suppress(PayloadError):
+                for reference in stored(payload.loads(text)):
+                    what = f"the {name} of a recorded {type(each.decision).__name__}"
+                    raise PayloadsNeeded(what, json.dumps(reference))
 
 
 def recorded(event: Event) -> Recorded | None:

@@ -17,7 +17,7 @@ from floto.core.errors import SpecError
 from floto.core.quick_init import quick_init
 from floto.core.replay.decision_diff import Difference
 from floto.core.replay.decision_tasks import DecisionTaskRecord, RecordedOutcome, decision_tasks
-from floto.core.replay.recorded_decisions import Recorded
+from floto.core.replay.recorded_decisions import Recorded, check_readable
 from floto.core.spec.decider_spec import CODEC, DeciderSpec
 from floto.core.spec.tasks import TaskCodec
 from floto.core.state.state import EMPTY
@@ -98,6 +98,11 @@ class Replay:
                 return Divergence(step.number, step.ended, step.difference)
         return None
 
+    def check_readable(self, codec: TaskCodec) -> None:
+        """Raise ``PayloadsNeeded`` if the decisions may differ only because a stored value cannot be read."""
+        first = next((step for step in self.steps if step.difference is not None), None)
+        check_readable(() if first is None else first.recorded, codec)
+
 
 def replay(spec: DeciderSpec, history: History, codec: TaskCodec = CODEC) -> Replay:
     """Decide a saved history again, and compare field by field with the recorded decisions.
@@ -112,11 +117,14 @@ def replay(spec: DeciderSpec, history: History, codec: TaskCodec = CODEC) -> Rep
 
     Raises:
         HistoryError: The history cannot have happened.
+        PayloadsNeeded: The decisions may differ only because values are stored and ``codec`` has no store.
     """
     with collector_paused():
         asked = decision_tasks(history.events)
         taken = [task.started for task in asked if task.started]
-        return compared(history, asked, decided_at(spec, history, [*taken, len(history)], codec))
+        done = compared(history, asked, decided_at(spec, history, [*taken, len(history)], codec))
+    done.check_readable(codec)
+    return done
 
 
 def compared(

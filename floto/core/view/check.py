@@ -8,9 +8,11 @@ from attrs import field, frozen
 
 from floto.core.decide.decide import decisions
 from floto.core.decide.progress import Progress
-from floto.core.errors import FlotoError, HistoryError
+from floto.core.errors import FlotoError, HistoryError, PayloadsNeeded
 from floto.core.replay.decision_tasks import DecisionTaskRecord, RecordedOutcome, decision_tasks
 from floto.core.replay.replay import Divergence, Step, compared
+from floto.core.spec.decider_spec import CODEC
+from floto.core.spec.tasks import TaskCodec
 from floto.core.swf.decisions import Decision
 from floto.core.swf.history import History
 
@@ -38,6 +40,7 @@ class SpecDecisions:
 
     def __init__(self, history: History) -> None:
         self._history = history
+        self._codec: TaskCodec = CODEC
         self._answers: list[tuple[Decision, ...]] = []
         self._problem = ""
         self._asked: list[DecisionTaskRecord] = []
@@ -51,6 +54,7 @@ class SpecDecisions:
         """Decide, if the last event of the run started a decision task."""
         if progress.state.last_event_id not in self._taken or self._problem:
             return
+        self._codec = progress.codec
         try:
             self._answers.append(tuple(decisions(progress)))
         except FlotoError as error:
@@ -65,6 +69,10 @@ class SpecDecisions:
         if self._problem:
             return Check(f"cannot be checked: {self._problem}", asked, unknown.same)
         done = compared(self._history, asked, self._all())
+        try:
+            done.check_readable(self._codec)
+        except PayloadsNeeded as error:
+            return Check(f"cannot be checked: {error}", asked, unknown.same)
         verdict = "the spec decides as recorded" if done.divergence is None else str(done.divergence)
         return Check(verdict, asked, tuple(_same(done.steps)), done.divergence)
 
