@@ -132,6 +132,8 @@ class _Planner:
     kept: dict[str, KeptTask] = field(factory=dict)
     #: Tasks that are kept, or skipped again, with everything that they require.
     clean: set[str] = field(factory=set)
+    #: Signals that are kept, of tasks that wait again.
+    waiting_again: set[str] = field(factory=set)
     checkpoints: list[Checkpoint] = field(factory=list)
 
     @classmethod
@@ -204,7 +206,7 @@ class _Planner:
         if again and (item is None or not reason):
             reason = again
         if not reason and above:
-            reason = f"requires {above[0]!r}, which runs again"
+            reason = self._requires_again(above)
         if not reason and item is not None and closed is not None:
             kept, reason = self._kept(position, task, item, closed)
         if kept is None:
@@ -217,10 +219,19 @@ class _Planner:
         origin = kept.origin
         return PlannedTask(task.id_, PlannedAction.KEEP, origin.event_id, str(origin))
 
+    def _requires_again(self, above: Iterable[str]) -> str:
+        """Return for which required task one runs again: a signal that is kept is named last."""
+        first = min(above, key=self.waiting_again.__contains__)
+        return f"requires {first!r}, which " + (
+            "waits again: only its signal is kept" if first in self.waiting_again else "runs again"
+        )
+
     def _arrived(self, task: Task, signal: Event, *, is_clean: bool) -> PlannedTask:
         """Keep a signal, also if its condition failed, or it arrived before a task that runs again."""
         if is_clean:
             self.clean.add(task.id_)
+        else:
+            self.waiting_again.add(task.id_)
         origin = Origin(self.run_id, signal.id, "", signal.at)
         return PlannedTask(task.id_, PlannedAction.KEEP, signal.id, str(origin))
 
