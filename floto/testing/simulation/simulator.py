@@ -35,8 +35,12 @@ from floto.testing.simulation.workers import Workers
 _TAKE = "take"
 #: Virtual time that is left before the time-out of an attempt, for the moves until its response.
 _LEEWAY = timedelta(seconds=2)
-#: Default patience in moves, and its increase for each task of the spec, or that a generator must return.
+#: Default patience in moves, and its increase for each task of the spec, or that a generator returns.
 _PATIENCE, _PATIENCE_PER_TASK = 2_000, 50
+
+
+def _enough(tasks: int) -> int:
+    return _PATIENCE + _PATIENCE_PER_TASK * tasks
 
 
 class Simulator:
@@ -74,8 +78,9 @@ class Simulator:
         self._clients = ExternalClients(self._context, self._runs, self._endings)
         self._workers = Workers(self._context, self._endings)
         self._deciders = Deciders(self._context, self._runs, self._workers, self._clients)
-        enough = _PATIENCE + _PATIENCE_PER_TASK * sum(1 + needed_tasks(task) for task in nested_tasks(spec))
-        self._patience = enough if patience is None else patience
+        needed = sum(1 + needed_tasks(task) for task in nested_tasks(spec))
+        self._patience = _enough(needed) if patience is None else patience
+        self._is_patience_given = patience is not None
         self._moved = 0
         self._check_waits(activities or {})
         self._given = {"activities": activities, "input": input, "children": children, "outcomes": outcomes}
@@ -144,10 +149,20 @@ class Simulator:
     def play(self) -> Iterator[SimulatedStep]:
         """Run like ``run``, and yield each decision task with its response at once."""
         given = 0
-        while self._moved < self._patience and (move := self._next()) is not None:
+        while self._has_patience() and (move := self._next()) is not None:
             self.make(move)
             yield from self._deciders.steps[given:]
             given = len(self._deciders.steps)
+
+    def _has_patience(self) -> bool:
+        if self._moved >= self._patience and not self._is_patience_given:
+            # Runs of one workflow id count once: a workflow that repeats itself for ever is stopped.
+            tasks: dict[str, int] = {}
+            for run in self._runs.all():
+                id_, count = run.execution.workflow_id, len(run.progress.plan.tasks) if run.progress else 0
+                tasks[id_] = max(count, tasks.get(id_, 0))
+            self._patience = max(self._patience, _enough(sum(tasks.values())))
+        return self._moved < self._patience
 
     def _next(self) -> Move | None:
         if not self._injector.may_reorder:
@@ -307,7 +322,8 @@ def simulate(  # noqa: PLR0913 - all but the spec are optional
         outcomes: ``Simulation.outcomes`` of another simulation: the same attempts end the same.
         codec: Codec that knows your own task kinds and retry strategies.
         decider: Function of a spec and a history that decides in place of floto.
-        patience: Moves after which the simulation is stopped; by default 2,000 and 50 for each task.
+        patience: Moves after which the simulation is stopped; by default 2,000 and 50 for each task, also for
+            those that generators return.
 
     Raises:
         ActivitiesError: An entry of ``activities`` is neither an outcome nor a function, or names no task.
