@@ -31,6 +31,8 @@ def test_commands_refuse_what_is_no_schedule(shell: Shell) -> None:
         (("schedule", "backfill", "job", "--from", "x", "--to", "y"), "time in ISO 8601"),
         (("schedule", "create", "flow.py:spec"), "there is no Schedule in it"),
         (("run", "schedules.py:job", "--input", "1"), "not for schedules"),
+        # A plan of this spec's tasks would be that of no run.
+        (("redrive", "job", "--spec", "flow.py:spec", "--dry-run"), "'job' is a schedule"),
     ):
         # In processes of their own: each test has a module schedules with these activities.
         assert problem in shell(*arguments, code=2).stderr

@@ -9,6 +9,7 @@ from typing import Any
 import click
 from attrs import evolve
 
+from floto.core.decide.schedule import SCHEDULE_TYPE
 from floto.core.errors import ServiceFault
 from floto.core.payloads.reference import Store
 from floto.core.replay.redrive.redrive import redrive
@@ -67,6 +68,9 @@ def redrive_command(  # noqa: PLR0913 - click passes each option as an argument
     read from the service.
     """
     found = read_source(source, asks_live=False, **where)
+    if found.state.started is not None and found.state.start.workflow_type == SCHEDULE_TYPE:
+        msg = f"{source!r} is a schedule: redrive one of its runs, or use 'floto schedule create'"
+        raise click.UsageError(visible(msg))
     known = load_spec(spec, codec) if spec else spec_of_run(None, found, codec)
     if known is None:
         msg = "the run carries no spec; name that of the new run with --spec"
