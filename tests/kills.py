@@ -37,6 +37,7 @@ from floto.adapters.sqlite.storage.store import LOCK_SECONDS
 from floto.core.engine.embedded import Decided
 from floto.core.errors import ServiceFault
 from floto.core.state.fold import fold
+from floto.core.state.state import State, Status
 from floto.core.swf import events as e
 from floto.core.swf.decisions import CompleteWorkflowExecution, Decision, ScheduleActivityTask
 from floto.core.swf.service import PolledActivityTask, PolledDecisionTask, StartRequest
@@ -58,14 +59,13 @@ Call = tuple[str, str, Any]
 Acknowledge = Callable[[str, str, Any], None]
 
 
-def decide(events: Sequence[e.Event]) -> list[Decision]:
+def decide(state: State) -> list[Decision]:
     """Return the decisions of a run: activities until enough of them are completed."""
-    kinds = [type(event.data) for event in events]
-    completed = kinds.count(e.ActivityTaskCompleted)
-    if completed >= ACTIVITIES:
+    statuses = [item.status for item in state.items.values()]
+    if statuses.count(Status.COMPLETED) >= ACTIVITIES:
         return [CompleteWorkflowExecution()]
-    scheduled = kinds.count(e.ActivityTaskScheduled)
-    missing = ACTIVITIES - completed - (scheduled - completed - kinds.count(e.ActivityTaskTimedOut))
+    scheduled = len(statuses)
+    missing = ACTIVITIES - (scheduled - statuses.count(Status.TIMED_OUT))
     return [
         ScheduleActivityTask(activity_type=ACTIVITY, activity_id=str(scheduled + number))
         for number in range(missing)
@@ -79,8 +79,8 @@ class AtOnce:
     acknowledge: Acknowledge
     is_stopped: bool = False
 
-    def decide(self, task: PolledDecisionTask, *_known: Any) -> Decided:
-        return Decided(decide(task.events), lambda: None)
+    def decide(self, _task: PolledDecisionTask, state: State, *_known: Any) -> Decided:
+        return Decided(decide(state), lambda: None)
 
     def decided(self, task: PolledDecisionTask) -> None:
         self.acknowledge("decided", task.execution.run_id, task.started_event_id)
@@ -97,7 +97,7 @@ def decide_apart(service: SqliteService, acknowledge: Acknowledge) -> None:
 def respond(service: SqliteService, acknowledge: Acknowledge, task: PolledDecisionTask | None) -> None:
     """Respond to a task in a call of its own, as to one that was redelivered."""
     if task is not None:
-        service.respond_decision_task_completed(task.token, decide(task.events))
+        service.respond_decision_task_completed(task.token, decide(fold(task.events)))
         acknowledge("decided", task.execution.run_id, task.started_event_id)
 
 
@@ -250,7 +250,7 @@ def finish_all(service: SqliteService) -> None:
     while service.open_executions(WORKFLOW):
         assert time.monotonic() < end, "the runs do not finish"
         while (asked := service.poll_for_decision_task("floto", "", 0)) is not None:
-            service.respond_decision_task_completed(asked.token, decide(asked.events))
+            service.respond_decision_task_completed(asked.token, decide(fold(asked.events)))
         while (task := service.poll_for_activity_task("floto", "", 0)) is not None:
             service.respond_activity_task_completed(task.token, None)
 

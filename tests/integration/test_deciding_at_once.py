@@ -14,7 +14,7 @@ from queue import SimpleQueue
 from typing import Any, ClassVar
 
 import pytest
-from attrs import define, field, frozen
+from attrs import define, evolve, field, frozen
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -248,6 +248,35 @@ def test_strategy_of_a_user_is_executed_by_the_thread_of_the_decider_only(tmp_pa
         decider.stop()
         thread.join(SOON)
         assert set(Own.threads) == {thread}
+
+
+@pytest.mark.parametrize(("others", "is_left"), [(0, False), (4, False), (5, True), (300, True)])
+def test_run_with_several_open_activities_is_left_to_the_thread_of_the_decider(
+    tmp_path: Path, *, others: int, is_left: bool
+) -> None:
+    with SqliteService(tmp_path / "db") as service:
+        spec = floto.DeciderSpec(activity_tasks=side_by_side(1 + others))
+        at_once = floto.Decider(spec, service=service)._at_once  # noqa: SLF001 - without the threads of its loop
+        start(service)
+        assert service.poll_and_decide("floto", "d", 0, at_once) is None
+        service.respond_activity_task_completed(activity(service).token, None)
+        left = service.poll_and_decide("floto", "d", 0, at_once)
+        assert (left is not None) is is_left
+
+
+def test_run_of_many_tasks_one_after_the_other_is_decided_at_once(tmp_path: Path) -> None:
+    tasks = side_by_side(5_000)
+    tasks = [evolve(task, requires=tasks[number - 1 : number]) for number, task in enumerate(tasks)]
+    with SqliteService(tmp_path / "db") as service:
+        decider = floto.Decider(floto.DeciderSpec(activity_tasks=tasks), service=service)
+        start(service)
+        for _ in range(3):
+            assert service.poll_and_decide("floto", "d", 0, decider._at_once) is None  # noqa: SLF001 - as above
+            service.respond_activity_task_completed(activity(service).token, None)
+
+
+def side_by_side(count: int) -> list[floto.ActivityTask]:
+    return [floto.ActivityTask(id_=str(n), name="act", version="1") for n in range(count)]
 
 
 class Elsewhere:

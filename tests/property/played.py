@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Self, cast
 from unittest.mock import patch
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from floto.adapters.sqlite import SqliteService
 from floto.core.engine.engine import Engine
@@ -79,6 +79,11 @@ class Noting:
         """Note a task that is decided at once as one that is polled, and then responded to."""
         polled = self._world.poll_and_decide(task_list, now, decide)
         task, decided = polled or (None, None)
+        if task is not None:
+            # A poll returns the whole history, of which this is the end.
+            whole = self._world.events(task.execution)[: task.started_event_id]
+            assert whole[-len(task.events) :] == task.events
+            task = evolve(task, events=whole)
         self.commands.append(Command("poll_decision", (task_list,), now, task))
         if task is not None and decided is not None:
             self.commands.append(Command("respond_decision", (task.token, decided.decisions), now, None))

@@ -55,7 +55,7 @@ class Stage:
         before = fold(history.events[:since], evolve(EMPTY, execution=history.execution))
         state, keys = trace(history.events[since:], before)
         changed = ChangedKeys(since, tuple(keys))
-        task = task_of(step, history.events)
+        task = task_of(step, history.events[max(previous(history) - 1, 0) :])
         return self.memories[0].look_ahead(task, state, changed, 10_000, lambda _tasks: True)
 
 

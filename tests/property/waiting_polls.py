@@ -110,12 +110,14 @@ class Service:
         assert now == self.now
         # A decider that followed the run until then need not fold any event.
         assert changed.since < task.started_event_id
-        assert [each.id for each in task.events] == list(range(1, task.started_event_id + 1))
-        known = floto.fold(task.events[: changed.since], evolve(EMPTY, execution=task.execution))
-        after, keys = trace(task.events[changed.since :], known)
+        first = max(task.previous_started_event_id, 1)
+        assert [each.id for each in task.events] == list(range(first, task.started_event_id + 1))
+        events = (*self.store.history(task.execution.run_id)[: first - 1], *task.events)
+        known = floto.fold(events[: changed.since], evolve(EMPTY, execution=task.execution))
+        after, keys = trace(events[changed.since :], known)
         assert after == state
         assert set(keys) <= set(changed.keys)
-        return Decided(self.rule(task), lambda: None)
+        return Decided(self.rule(evolve(task, events=events)), lambda: None)
 
     def _is_due(self) -> bool:
         due = self.store.next_deadline()

@@ -81,12 +81,12 @@ class RunTasks:
 
     Args:
         run: The run before the step.
-        history: Returns its events.
+        history: Returns its events after an id.
         check: Raises SWF's fault for a command with malformed fields.
     """
 
     run: EngineRun
-    history: Callable[[str], Sequence[Event]]
+    history: Callable[[str, int], Sequence[Event]]
     check: Callable[[Any], None]
 
     def decide_at_once(
@@ -103,7 +103,9 @@ class RunTasks:
 
         def respond(state: State, events: Sequence[Event], changed: ChangedKeys) -> Any:
             token = token_of(self.run, TaskKind.DECISION, scheduled, events[-1].id)
-            task = decision_task(state, token, (*self.history(self.run.execution.run_id), *events))
+            # What decides at once has the state: a copy of a long history would be most of the step.
+            after = 0 if decide is None else max(state.decision_tasks.previous_started - 1, 0)
+            task = decision_task(state, token, (*self.history(self.run.execution.run_id, after), *events))
             decided = None if decide is None else decide(task, state, changed, now)
             if decided is None:
                 return (task, None), None

@@ -3,7 +3,9 @@
 ``decide`` is pure, so the embedded engine can call it in the transaction in which a task completes. While it
 does, no other call is executed. So it decides only what is quick and needs no code of users: runs of specs
 with floto's own task kinds and retry strategies alone, of a bounded size, without payload stores. All other
-runs are left to the decider's own loop.
+runs are left to the decider's own loop, and so is a run while several of its activities are open: its workers
+have enough to do meanwhile, and one decision about several completions takes less time than one about each,
+and leaves a shorter history.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ from floto.core.spec.kinds import ActivityTask, Generator, Signal, Timer
 from floto.core.spec.nested_specs import nested_tasks
 from floto.core.spec.retry import ExponentialBackoff, FixedDelay, InstantRetry
 from floto.core.spec.tasks import Task
-from floto.core.state.state import State
+from floto.core.state.state import Kind, State
 from floto.core.swf.decisions import Decision, closes
 from floto.core.swf.service import PolledDecisionTask
 from floto.runtime.deciders.progress_cache import ProgressCache
@@ -29,8 +31,11 @@ from floto.runtime.shutdown import StopFlag
 
 #: Number of specs and plans whose examination is remembered.
 _REMEMBERED = 256
-#: Maximum number of tasks of a spec, and of events that are not folded: some milliseconds.
-_MOST_TASKS, _MOST_EVENTS = 500, 1_000
+#: Maximum number of tasks of a spec, which is more than a history has room for, and of events that are not
+#: folded: some milliseconds.
+_MOST_TASKS, _MOST_EVENTS = 10_000, 1_000
+#: Maximum number of open activities of a run.
+_MOST_OPEN = 4
 _OWN_KINDS = frozenset({ActivityTask, Generator, Timer, Signal, ChildWorkflow})
 _OWN_STRATEGIES = frozenset({type(None), InstantRetry, FixedDelay, ExponentialBackoff})
 
@@ -65,6 +70,8 @@ class DecidingAtOnce:
 
     def decide(self, task: PolledDecisionTask, state: State, changed: ChangedKeys) -> Decided | None:
         """Return the decisions for a task; None to leave it to the decider's loop."""
+        if state.open_count.get(Kind.ACTIVITY, 0) > _MOST_OPEN:
+            return None
         progress = self._cache.look_ahead(task, state, changed, _MOST_EVENTS, self._is_own)
         if progress is None or not self._is_own(progress.plan):
             return None

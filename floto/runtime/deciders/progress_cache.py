@@ -67,8 +67,8 @@ class ProgressCache:
         Nothing is read from the service, and no spec is executed that ``may_follow`` refuses.
 
         Args:
-            task: The decision task, with the whole history.
-            state: The state after this history.
+            task: The decision task.
+            state: The state after its history.
             changed: The keys of the items that changed lately.
             most: Maximum number of events to fold, and of a run that is examined as a whole.
             may_follow: Returns True for a spec, and a plan of it, that may be executed.
@@ -78,7 +78,7 @@ class ProgressCache:
         """
         known = self._runs.get(task.execution.run_id)
         current = None
-        if known is not None and _continues(known.state, task):
+        if known is not None and _place_of_last(known.state, task) >= 0 and _continues(known.state, task):
             if not (may_follow(known.spec) and may_follow(known.plan)):
                 return None
             seen = known.state.last_event_id
@@ -88,7 +88,7 @@ class ProgressCache:
                 current = self._continued(known, task)
         if current is not None and self._is_current(current):
             return current
-        if len(task.events) > most:
+        if task.started_event_id > most:
             return None
         spec = self._choose(state)
         return self._begin(spec, state) if may_follow(spec) else None
@@ -140,5 +140,10 @@ def _continues(state: State, task: PolledDecisionTask) -> bool:
     """Return False if a task ends before the last known event, or contains it with other contents."""
     if task.started_event_id < state.last_event_id:
         return False
-    at = state.last_event_id - task.events[0].id if task.events else -1
+    at = _place_of_last(state, task)
     return at < 0 or task.events[at : at + 1] == (state.last,)
+
+
+def _place_of_last(state: State, task: PolledDecisionTask) -> int:
+    """Return the index of the last known event among those of a task; negative if it is before them."""
+    return state.last_event_id - task.events[0].id if task.events else -1

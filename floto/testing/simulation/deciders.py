@@ -92,8 +92,11 @@ class Deciders:
     ) -> Decided | None:
         """Return the response to a task; None if it is lost or late."""
         run, injector = self._runs.of(task.execution), self._context.injector
-        self._show(run, task.events[run.shown.written :])
-        if _is_noticed(task) and injector.occurs("loses_decision"):
+        first = task.events[0].id
+        self._show(run, task.events[run.shown.written + 1 - first :])
+        # Without a timeout, nobody would notice that the decider has crashed.
+        is_noticed = state.start.task_start_to_close_timeout not in (None, "NONE")
+        if is_noticed and injector.occurs("loses_decision"):
             return None
         decisions = self._runs.decisions(run, state, changed)
         response = PendingResponse(run, task.token, decisions, len(run.shown.events))
@@ -177,8 +180,3 @@ class Deciders:
     def _refused_child(self, run: Run, event: Event) -> None:
         if event.data.initiated_event_id:
             run.uncount(child_of(event.data))
-
-
-def _is_noticed(task: PolledDecisionTask) -> bool:
-    """Return True if a decision task times out when its decider crashes."""
-    return task.events[0].data.task_start_to_close_timeout not in (None, "NONE")
