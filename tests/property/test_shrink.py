@@ -8,6 +8,7 @@ import statistics
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from attrs import evolve
@@ -27,6 +28,7 @@ from floto import (
     fold,
     replay,
 )
+from floto.core.spec.rules.task_rules import undo_of
 from floto.core.swf.events import ActivityTaskScheduled, TimerFired
 from floto.testing import Counterexample, NothingToShrink, Simulation, diverges, shrink, simulate, takes
 from floto.testing.invariants.law import check_history
@@ -80,7 +82,7 @@ def test_shrunk_counterexample_is_small_and_has_the_same_divergence(
 def pair_without(found: Counterexample, task: Task) -> tuple[DeciderSpec, History]:
     """A task taken out, with its events."""
     rest = [
-        [evolve(each, requires=[id_ for id_ in each.requires if id_ != task.id_]) for each in tasks]
+        [without_task(each, task) for each in tasks]
         for tasks in (
             [each for each in getattr(found.spec, name) if each is not task]
             for name in ("activity_tasks", "on_failure", "on_cancel")
@@ -89,6 +91,12 @@ def pair_without(found: Counterexample, task: Task) -> tuple[DeciderSpec, Histor
     spec = evolve(found.spec, activity_tasks=rest[0], on_failure=rest[1], on_cancel=rest[2])
     gone = RemovedTasks(frozenset({task.id_}), frozenset({task.key}))
     return spec, without(found.history, about(found.history, gone))
+
+
+def without_task(each: Any, gone: Task) -> Any:
+    """A task that does not require another one, and whose undo it is not."""
+    undo = {"undo": None} if undo_of(each) is gone else {}
+    return evolve(each, requires=[id_ for id_ in each.requires if id_ != gone.id_], **undo)
 
 
 def test_most_counterexamples_are_tiny() -> None:
