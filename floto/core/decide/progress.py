@@ -246,7 +246,7 @@ def begin_given(
         known: Generated tasks that were read before.
     """
     try:
-        grown, broken = expansion(spec, state, codec, known), _NO_MESSAGES
+        grown, broken = expansion(spec, state, codec, known), {}
     except SpecError as error:
         grown, broken = Expansion(spec, {}), _broken(spec, state, error)
     plan = grown.spec.plan
@@ -259,13 +259,17 @@ def begin_given(
         given=given,
         seed=_seed(state),
         waiting=plan.waiting,
-        outcomes=HashTrieMap(dict.fromkeys(broken, TaskOutcome.FAILED)),
-        exhausted=broken,
         joined=_joined(plan, grown.offspring, state) if plan.rules else _NOTHING_JOINED,
         groups=groups_of(plan, grown.offspring),
     )
     # No WorkflowExecutionStarted yet: nothing to decide. ``observe`` rebuilds once it arrives.
-    return fresh if state.started is None else updated(fresh, state, range(len(plan.tasks)))
+    if state.started is None:
+        return fresh
+    update = _update_of(fresh, state)
+    for position, message in broken.items():
+        update.fail(position, message, last_event_of(plan.tasks[position], state))
+    update.examine(range(len(plan.tasks)))
+    return after(update)
 
 
 def _joined(plan: graph.Plan, offspring: Mapping[str, tuple[Task, ...]], state: State) -> dict[int, Event]:
@@ -351,12 +355,12 @@ def needs_rebuild(positions: Iterable[int], progress: Progress, state: State) ->
     return any(position in outcomes or _expands(position, plan, state) for position in positions)
 
 
-def _broken(spec: DeciderSpec, state: State, error: SpecError) -> HashTrieMap[int, str]:
+def _broken(spec: DeciderSpec, state: State, error: SpecError) -> dict[int, str]:
     """Return the generator whose result is invalid, or all completed ones if their results conflict."""
     finished = [position for position in spec.plan.generators if _expands(position, spec.plan, state)]
     if isinstance(error, GeneratorError) and error.generator in spec.plan.index:
         finished = [spec.plan.index[error.generator]]
-    return HashTrieMap(dict.fromkeys(finished, f"returned tasks that do not fit the spec: {error}"))
+    return dict.fromkeys(finished, f"returned tasks that do not fit the spec: {error}")
 
 
 def _expands(position: int, plan: graph.Plan, state: State) -> bool:

@@ -66,11 +66,14 @@ class RuledUpdate(Update):
             if position not in self.outcomes and position not in before.outcomes:
                 self._examine(position, now)
 
-    def fail(self, position: int, message: str) -> None:
-        """Settle a task that cannot be started: a fault of the spec, which fails the run in any case."""
+    def fail(self, position: int, message: str, event: Event | None = None) -> None:
+        """Settle a task that cannot be started, or whose tasks cannot, which fails the run in any case."""
         self.looks[position] = Exhausted(message)
         self.failed[position] = message
-        self.settle(position, TaskOutcome.FAILED, self.state.last_event_id)
+        now = self.state.last_event_id
+        if event is not None:
+            now, self.times[event.id] = event.id, event.at
+        self.settle(position, TaskOutcome.FAILED, now)
 
     def _since(self, position: int) -> int:
         """Return the id of the event by which a task joined the spec; 0 for the first tasks."""

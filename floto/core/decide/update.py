@@ -14,6 +14,7 @@ from floto.core.errors import PayloadError, SpecError
 from floto.core.spec.rules.siblings import SiblingCount
 from floto.core.spec.rules.task_rules import TaskOutcome
 from floto.core.state.state import State
+from floto.core.swf.events import Event
 
 if TYPE_CHECKING:
     from floto.core.decide.progress import Progress
@@ -46,8 +47,14 @@ class Update:
         #: Messages of the tasks that fail the run.
         self.failed: dict[int, str] = {}
 
-    def fail(self, position: int, message: str) -> None:
-        """Settle a task that has failed and fails the run."""
+    def fail(self, position: int, message: str, event: Event | None = None) -> None:  # noqa: ARG002 - as above
+        """Settle a task that has failed and fails the run.
+
+        Args:
+            position: The task.
+            message: What is wrong.
+            event: The event that settles it; default: the last event of the history.
+        """
         self.looks[position] = Exhausted(message)
         self.failed[position] = message
         self.outcomes[position] = TaskOutcome.FAILED

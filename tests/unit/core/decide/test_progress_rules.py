@@ -155,6 +155,22 @@ def test_finished_starts_whatever_came_of_the_requirements() -> None:
     assert context(own, recorder, "z") == {"c": 3}
 
 
+def test_tasks_that_cannot_be_read_settle_what_requires_their_generator() -> None:
+    own = spec(
+        generator("g"),
+        task("y", "g", join="finished", when="sum(workflow)"),
+        task("z", "g", join="finished", when="`false`"),
+    )
+    failed, unreadable = Recorder(), Recorder()
+    failed.fail("g")
+    unreadable.complete("g", "no tasks")
+    for recorder in (failed, unreadable):
+        (decision,) = decide(own, recorder.history)
+        assert isinstance(decision, FailWorkflowExecution)
+        assert decision.reason == "failed: g, y"
+        assert outcome(own, recorder, "z") is TaskOutcome.SKIPPED
+
+
 def test_finished_cleanup_task_starts_after_a_failed_one() -> None:
     own = spec(task("a"), on_failure=[task("x"), task("y", "x", join="finished"), task("z", "x")])
     recorder = Recorder()
