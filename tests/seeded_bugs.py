@@ -30,10 +30,10 @@ class Change:
     new: str
 
 
-EVENT_RULES, UPDATE, RETRYING, DECIDE = (
+EVENT_RULES, UPDATE, NEXT_STEP, DECIDE = (
     "floto/core/state/event_rules.py",
     "floto/core/decide/update.py",
-    "floto/core/decide/retrying.py",
+    "floto/core/decide/next_step.py",
     "floto/core/decide/decide.py",
 )
 STARTING, CLOSING, PHASE = (
@@ -43,15 +43,15 @@ STARTING, CLOSING, PHASE = (
 )
 IN_FLIGHT = "    if status in OPEN:\n        return IN_FLIGHT\n"
 DECIDED = "            decision = _decision(task, position, step, progress, given)\n"
-WAITED = "return _wait(retry_timer_id(id_, len(failures)), seconds, state) if seconds else START"
+WAITED = "return _start_after(retry_timer_id(id_, len(failures)), seconds, state) if seconds else START"
 
 BUGS: dict[str, tuple[Change, ...]] = {
     "schedule before a require completed": (
         Change(
-            RETRYING,
+            NEXT_STEP,
             IN_FLIGHT,
             "    if item.is_open:\n"
-            "        return Rest.DONE if item.status is Status.STARTED else Rest.IN_FLIGHT\n",
+            "        return NoStep.DONE if item.status is Status.STARTED else NoStep.IN_FLIGHT\n",
         ),
     ),
     "schedule twice after a decision time-out": (
@@ -63,26 +63,26 @@ BUGS: dict[str, tuple[Change, ...]] = {
             "    if event.data.started_event_id:\n",
         ),
         Change(
-            RETRYING,
+            NEXT_STEP,
             IN_FLIGHT,
-            '    if item.is_open:\n        return START if "lost" in state.signals else Rest.IN_FLIGHT\n',
+            '    if item.is_open:\n        return START if "lost" in state.signals else NoStep.IN_FLIGHT\n',
         ),
     ),
     "one retry too many": (
         Change(
-            RETRYING,
-            "delay = None if asked is None else asked.delay(",
-            "delay = 0 if asked is None else asked.delay(",
+            NEXT_STEP,
+            "delay = None if strategy is None else strategy.delay(",
+            "delay = 0 if strategy is None else strategy.delay(",
         ),
     ),
     "one retry too few": (
         Change(
-            RETRYING,
-            "asked.delay(Retry(task_id=id_, seed=seed, failures=counted))",
-            "asked.delay(Retry(task_id=id_, seed=seed, failures=(counted[0], *counted)))",
+            NEXT_STEP,
+            "strategy.delay(Retry(task_id=id_, seed=seed, failures=counted))",
+            "strategy.delay(Retry(task_id=id_, seed=seed, failures=(counted[0], *counted)))",
         ),
     ),
-    "retry delay ignored": (Change(RETRYING, WAITED, "return START"),),
+    "retry delay ignored": (Change(NEXT_STEP, WAITED, "return START"),),
     "signals lost when a run repeats itself": (
         Change(
             CLOSING,
@@ -115,9 +115,9 @@ BUGS: dict[str, tuple[Change, ...]] = {
     ),
     "failure swallowed": (
         Change(
-            RETRYING,
+            NEXT_STEP,
             "    if delay is None:\n        return Exhausted(last.message)\n",
-            "    if delay is None:\n        return Rest.DONE\n",
+            "    if delay is None:\n        return NoStep.DONE\n",
         ),
     ),
     "an early signal releases what requires it": (

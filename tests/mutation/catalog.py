@@ -25,7 +25,7 @@ MODULES = {
         "decide/cleanup.py",
         "decide/update.py",
         "decide/ruled_update.py",
-        "decide/retrying.py",
+        "decide/next_step.py",
         "state/state.py",
         "spec/retry.py",
         "spec/rules/task_rules.py",

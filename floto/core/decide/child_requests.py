@@ -12,15 +12,15 @@ from typing import Any, TypeVar, cast
 from attrs import evolve
 
 from floto.core.decide.closing import MESSAGE_LIMIT
-from floto.core.decide.retrying import (
+from floto.core.decide.next_step import (
     START,
     Exhausted,
-    Look,
-    Rest,
+    NextStep,
+    NoStep,
     Start,
     Wait,
-    look_at_continuation,
     next_attempt,
+    next_step_of_continuation,
 )
 from floto.core.decide.starting import room_to_open
 from floto.core.errors import HistoryError, SpecError
@@ -46,36 +46,36 @@ CHILD_TYPE = WorkflowType("floto_child_type", "v1")
 FULL_EVENTS = LATE_EVENTS
 
 
-def look_at_child(id_: str, state: State) -> Look:
+def next_step_of_child(id_: str, state: State) -> NextStep:
     """Return what is to be decided for the child of a request."""
     item = state.items.get((Kind.CHILD, id_))
     if item is None:
         return START
     if item.status is not Status.REFUSED:
-        return Rest.IN_FLIGHT if item.status is Status.SCHEDULED else Rest.DONE
-    look = next_attempt(item, id_, None, state, run_id(state))
-    if state.last_event_id >= FULL_EVENTS and look != START:
+        return NoStep.IN_FLIGHT if item.status is Status.SCHEDULED else NoStep.DONE
+    step = next_attempt(item, id_, None, state, run_id(state))
+    if state.last_event_id >= FULL_EVENTS and step != START:
         return Exhausted(failure_of(item.failures[-1]).message)
-    return look
+    return step
 
 
 def settled(
-    looks: Iterable[tuple[T, Look]], decision: Callable[[T, Look], Decision], state: State
+    next_steps: Iterable[tuple[T, NextStep]], decision: Callable[[T, NextStep], Decision], state: State
 ) -> list[Decision]:
     """Return the decisions for requests, as far as SWF's limits allow.
 
     Args:
-        looks: The requests, each with what is to be decided for it.
+        next_steps: The requests, each with what is to be decided for it.
         decision: Returns the start of a request's child, or a marker.
         state: The state of the run.
     """
     room = room_to_open(state)
     found: list[Decision] = []
-    for request, look in looks:
-        kind = Kind.TIMER if isinstance(look, Wait) else Kind.CHILD
-        if isinstance(look, Rest) or (not isinstance(look, Exhausted) and room[kind] <= 0):
+    for request, step in next_steps:
+        kind = Kind.TIMER if isinstance(step, Wait) else Kind.CHILD
+        if isinstance(step, NoStep) or (not isinstance(step, Exhausted) and room[kind] <= 0):
             continue
-        made = look.timer() if isinstance(look, Wait) else decision(request, look)
+        made = step.timer() if isinstance(step, Wait) else decision(request, step)
         room[kind] -= not isinstance(made, RecordMarker)
         found.append(made)
     return found
@@ -138,10 +138,10 @@ def run_id(state: State) -> str:
 
 def renewed(state: State, continuation: Callable[[], Decision]) -> list[Decision]:
     """Continue as new, after the timer that follows a transient refusal; nothing after a permanent one."""
-    look = look_at_continuation(RENEWAL_TASK, state, state.execution.run_id if state.execution else "")
-    if isinstance(look, Wait):
-        return [look.timer()]
-    return [continuation()] if isinstance(look, Start) else []
+    step = next_step_of_continuation(RENEWAL_TASK, state, state.execution.run_id if state.execution else "")
+    if isinstance(step, Wait):
+        return [step.timer()]
+    return [continuation()] if isinstance(step, Start) else []
 
 
 def age(state: State) -> float:

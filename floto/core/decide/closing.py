@@ -11,9 +11,9 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 
 from floto.core.decide.cleanup import begin_cleanup
 from floto.core.decide.context import workflow_context
+from floto.core.decide.next_step import Exhausted, Start, Wait, next_step_of_continuation
 from floto.core.decide.phase import noted_failures
 from floto.core.decide.progress import Progress, with_failures
-from floto.core.decide.retrying import Exhausted, Start, Wait, look_at_continuation
 from floto.core.decide.starting import starts
 from floto.core.decide.update import unreadable
 from floto.core.errors import PayloadError, SpecError
@@ -69,13 +69,13 @@ def _repeat(progress: Progress, result: str) -> list[Decision]:
     noted: list[Decision] = []
     if marker is None or marker.data.details != result:
         noted.append(RecordMarker(marker_name=RESULT_MARKER, details=result))
-    look = look_at_continuation(REPEAT_TASK, state, progress.seed)
-    if isinstance(look, Exhausted):
-        failures = {"repeat_workflow": look.message}
+    step = next_step_of_continuation(REPEAT_TASK, state, progress.seed)
+    if isinstance(step, Exhausted):
+        failures = {"repeat_workflow": step.message}
         return [*noted, *fail(progress, failures, "the workflow cannot be repeated")]
-    if isinstance(look, Wait):
-        return [look.timer()]
-    return [*noted, *_next_run(progress)] if isinstance(look, Start) else []
+    if isinstance(step, Wait):
+        return [step.timer()]
+    return [*noted, *_next_run(progress)] if isinstance(step, Start) else []
 
 
 def _next_run(progress: Progress) -> list[Decision]:
@@ -140,13 +140,13 @@ def _after_cleanup(progress: Progress, failures: Mapping[str, str]) -> list[Deci
     state = progress.state
     if progress.spec.repeat_workflow != ALWAYS or state.cancel_requested is not None:
         return [failed(_reason(failures), failures)]
-    look = look_at_continuation(REPEAT_TASK, state, progress.seed)
-    if isinstance(look, Wait):
-        return [look.timer()]
+    step = next_step_of_continuation(REPEAT_TASK, state, progress.seed)
+    if isinstance(step, Wait):
+        return [step.timer()]
     try:
-        if not isinstance(look, Exhausted):
-            return [_continued(progress)] if isinstance(look, Start) else []
-        problem = look.message
+        if not isinstance(step, Exhausted):
+            return [_continued(progress)] if isinstance(step, Start) else []
+        problem = step.message
     except PayloadError as error:
         problem = unreadable(error)
     failures = {**failures, "repeat_workflow": problem}

@@ -17,7 +17,7 @@ from attrs import evolve
 from floto.core.decide.child_requests import (
     CHILD_TYPE,
     age,
-    look_at_child,
+    next_step_of_child,
     note,
     note_name,
     renewed,
@@ -27,7 +27,7 @@ from floto.core.decide.child_requests import (
 )
 from floto.core.decide.closing import as_new
 from floto.core.decide.decide import awaits_more, fitting, spec_of
-from floto.core.decide.retrying import Exhausted, Look, Rest
+from floto.core.decide.next_step import Exhausted, NextStep, NoStep
 from floto.core.decide.update import unreadable
 from floto.core.errors import PayloadError, PayloadsNeeded, PayloadsUnavailable, SpecError
 from floto.core.payloads import payload
@@ -76,11 +76,11 @@ def decide_daemon(state: State, *, domain: str | None = None, codec: TaskCodec =
     if state.started is None or state.closed is not None or awaits_more(state):
         return []
     unsettled = [
-        (event, look)
+        (event, step)
         for event in state.signals.get(SIGNAL, ())
-        if (look := _look(event, state)) is not Rest.DONE
+        if (step := _next_step(event, state)) is not NoStep.DONE
     ]
-    found = settled(unsettled, lambda event, look: _decision(event, look, state, domain, codec), state)
+    found = settled(unsettled, lambda event, step: _decision(event, step, state, domain, codec), state)
     noted = sum(isinstance(decision, RecordMarker) for decision in found)
     return fitting([*found, *_when_idle(state, noted, codec)] if noted == len(unsettled) else found, state)
 
@@ -108,23 +108,23 @@ def child_lists(input: str | None, task_list: str, codec: TaskCodec = CODEC) -> 
     return () if spec is None else dict.fromkeys(name for _, name in nested(spec, task_list) if name)
 
 
-def _look(event: Event, state: State) -> Look:
+def _next_step(event: Event, state: State) -> NextStep:
     """Return what is to be decided for one signal."""
     name = note_name(event)
     # Do not retry a marker that SWF refused: the refusal is permanent.
     if name in state.markers or (Kind.MARKER, name) in state.items:
-        return Rest.DONE
+        return NoStep.DONE
     item = state.items.get((Kind.CHILD, str(event.id)))
     if state.cancel_requested is not None and (item is None or item.status is Status.REFUSED):
         return Exhausted(_CANCELED)
-    return look_at_child(str(event.id), state)
+    return next_step_of_child(str(event.id), state)
 
 
 def _decision(
-    event: Event, look: Look, state: State, domain: str | None, codec: TaskCodec
+    event: Event, step: NextStep, state: State, domain: str | None, codec: TaskCodec
 ) -> StartChildWorkflowExecution | RecordMarker:
-    if isinstance(look, Exhausted):
-        return note(event, look.message)
+    if isinstance(step, Exhausted):
+        return note(event, step.message)
     try:
         return _child(event, state, domain, codec)
     except (PayloadError, SpecError) as error:

@@ -16,7 +16,7 @@ from attrs import field, frozen
 from rpds import HashTrieMap
 
 from floto.core.decide.context import workflow_context
-from floto.core.decide.retrying import Step, timed_out, waiting_for
+from floto.core.decide.next_step import Step, task_of_timer, timed_out
 from floto.core.decide.ruled_update import RuledUpdate, last_event_of
 from floto.core.decide.update import Update
 from floto.core.errors import SpecError
@@ -372,7 +372,7 @@ def positions_of(keys: Iterable[Key], plan: graph.Plan) -> set[int]:
     found = set()
     for key in keys:
         found.add(plan.by_key.get(key))
-        task_id = waiting_for(key[1]) if key[0] is _TIMER else None
+        task_id = task_of_timer(key[1]) if key[0] is _TIMER else None
         if task_id is not None:
             found.add(plan.index.get(task_id))
     found.discard(None)

@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING
 
 from attrs import evolve
 
-from floto.core.decide.retrying import (
+from floto.core.decide.next_step import (
     EndWait,
     Exhausted,
-    Look,
-    Rest,
-    look_at,
-    look_at_waiting,
+    NextStep,
+    NoStep,
+    next_step,
+    next_step_of_wait,
     retry_timer_id,
     timed_out,
 )
@@ -68,7 +68,7 @@ class RuledUpdate(Update):
 
     def fail(self, position: int, message: str, event: Event | None = None) -> None:
         """Settle a task that cannot be started, or whose tasks cannot, which fails the run in any case."""
-        self.looks[position] = Exhausted(message)
+        self.next_steps[position] = Exhausted(message)
         self.failed[position] = message
         now = self.state.last_event_id
         if event is not None:
@@ -87,20 +87,21 @@ class RuledUpdate(Update):
             return
         task, limit = plan.tasks[position], plan.wait_limits.get(position)
         over = None if limit is None else timed_out(task, limit, state)
-        look = (
-            look_at(task, state, self.before.seed) if limit is None else look_at_waiting(task, limit, state)
-        )
-        self.looks[position] = look
-        if not (isinstance(look, Exhausted) or (is_ready and _is_settled(look))):
+        if limit is None:
+            step = next_step(task, state, self.before.seed)
+        else:
+            step = next_step_of_wait(task, limit, state)
+        self.next_steps[position] = step
+        if not (isinstance(step, Exhausted) or (is_ready and _is_settled(step))):
             return
         event = over or last_event_of(task, state)
         if event is not None and event.id > now:
             self.times[event.id] = event.at
             heappush(self.todo, (event.id, plan.rank[position], position))
-        elif isinstance(look, Exhausted):
-            self._fail(position, look.message, now)
+        elif isinstance(step, Exhausted):
+            self._fail(position, step.message, now)
         else:
-            outcome = TaskOutcome.SKIPPED if look is Rest.SKIPPED else TaskOutcome.COMPLETED
+            outcome = TaskOutcome.SKIPPED if step is NoStep.SKIPPED else TaskOutcome.COMPLETED
             self.settle(position, outcome, now, has_item=over is None and outcome is TaskOutcome.COMPLETED)
 
     def is_admitted(self, position: int, now: int) -> bool:
@@ -221,7 +222,7 @@ class RuledUpdate(Update):
         surplus = [member for member in rest if plan.tasks[member].key not in items]
         self.counts[group.generator] = evolve(count, surplus=frozenset(surplus))
         for member in surplus:
-            self.looks[member] = Rest.SKIPPED
+            self.next_steps[member] = NoStep.SKIPPED
             self.settle(member, TaskOutcome.SKIPPED, now)
         waiting = {dependent for member in rest for dependent in plan.dependents[member]}
         for dependent in filter(self.left, waiting.difference(group.members)):
@@ -230,9 +231,9 @@ class RuledUpdate(Update):
             heappush(self.todo, (at, plan.rank[dependent], dependent))
 
 
-def _is_settled(look: Look) -> bool:
+def _is_settled(step: NextStep) -> bool:
     """Return True if no attempt of a task whose requirements are met follows, and it has not failed."""
-    return look is Rest.DONE or look is Rest.SKIPPED or isinstance(look, EndWait)
+    return step is NoStep.DONE or step is NoStep.SKIPPED or isinstance(step, EndWait)
 
 
 def last_event_of(task: Task, state: State) -> Event | None:

@@ -22,7 +22,7 @@ from floto.core.decide.child_requests import (
     CHILD_TYPE,
     FULL_EVENTS,
     age,
-    look_at_child,
+    next_step_of_child,
     note,
     renewed,
     settled,
@@ -30,7 +30,7 @@ from floto.core.decide.child_requests import (
 )
 from floto.core.decide.closing import CANCEL_REQUESTS, as_new, failed
 from floto.core.decide.decide import awaits_more, fitting
-from floto.core.decide.retrying import Exhausted, wait_for
+from floto.core.decide.next_step import Exhausted, wait_for
 from floto.core.decide.schedule_memory import Launch, Memory, read_memory
 from floto.core.decide.update import unreadable
 from floto.core.errors import HistoryError, PayloadError, SpecError
@@ -195,7 +195,7 @@ def _end(launch: Launch, state: State) -> Event | None:
         return None
     if item.status is not Status.REFUSED or failure_of(item.failures[-1]).reason == _RUNS_ALREADY:
         return item.closed
-    return item.closed if isinstance(look_at_child(launch.id_, state), Exhausted) else None
+    return item.closed if isinstance(next_step_of_child(launch.id_, state), Exhausted) else None
 
 
 def _with_ends(memory: Memory, state: State) -> Memory:
@@ -305,7 +305,7 @@ def _decisions(
     if closes(renewal):
         return renewal
     starts = settled(
-        [(each, look_at_child(each.id_, state)) for each in memory.open],
+        [(each, next_step_of_child(each.id_, state)) for each in memory.open],
         lambda launch, _: _child(launch, schedule, state, codec),
         state,
     )
@@ -379,10 +379,10 @@ def _wake(schedule: Schedule, memory: Memory, state: State) -> list[Decision]:
     if any(_wakes_at(item.key) <= wake for item in open_wakes(state)):
         return []
     seconds = math.ceil((wanted - at).total_seconds())
-    look = wait_for(f"{WAKE_PREFIX}{wake:{FIRE_FORM}}", seconds, state)
-    if isinstance(look, Exhausted):
-        return [failed("SWF refuses the timer of the schedule", {WAKE_PREFIX: look.message})]
-    return [look.timer()]
+    step = wait_for(f"{WAKE_PREFIX}{wake:{FIRE_FORM}}", seconds, state)
+    if isinstance(step, Exhausted):
+        return [failed("SWF refuses the timer of the schedule", {WAKE_PREFIX: step.message})]
+    return [step.timer()]
 
 
 def open_wakes(state: State) -> list[Item]:

@@ -8,9 +8,9 @@ from datetime import datetime
 from typing import Any
 
 from floto.core.decide.child_record import with_record
+from floto.core.decide.next_step import EndWait, Start, Step, Wait
 from floto.core.decide.own_kinds import check_own
 from floto.core.decide.progress import Progress
-from floto.core.decide.retrying import EndWait, Start, Step, Wait
 from floto.core.decide.update import unreadable
 from floto.core.errors import PayloadError, SpecError
 from floto.core.payloads import payload

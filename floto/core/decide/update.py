@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from rpds import HashTrieMap
 
-from floto.core.decide.retrying import DONE, EndWait, Exhausted, Look, Start, Step, Wait, look_at
+from floto.core.decide.next_step import DONE, EndWait, Exhausted, NextStep, Start, Step, Wait, next_step
 from floto.core.errors import PayloadError, SpecError
 from floto.core.spec.rules.siblings import SiblingCount
 from floto.core.spec.rules.task_rules import TaskOutcome
@@ -31,7 +31,7 @@ class Update:
     order of the events that settle tasks makes no difference. ``RuledUpdate`` is the one for rules.
     """
 
-    __slots__ = ("before", "failed", "looks", "outcomes", "state", "waiting")
+    __slots__ = ("before", "failed", "next_steps", "outcomes", "state", "waiting")
 
     #: See ``Progress``; without rules they are empty.
     continued: Mapping[int, str] = MappingProxyType({})
@@ -43,7 +43,7 @@ class Update:
         self.before, self.state = before, state
         self.waiting: dict[int, int] = {}
         self.outcomes: dict[int, TaskOutcome] = {}
-        self.looks: dict[int, Look] = {}
+        self.next_steps: dict[int, NextStep] = {}
         #: Messages of the tasks that fail the run.
         self.failed: dict[int, str] = {}
 
@@ -55,21 +55,21 @@ class Update:
             message: What is wrong.
             event: The event that settles it; default: the last event of the history.
         """
-        self.looks[position] = Exhausted(message)
+        self.next_steps[position] = Exhausted(message)
         self.failed[position] = message
         self.outcomes[position] = TaskOutcome.FAILED
 
     def examine(self, positions: Iterable[int]) -> None:
         """Examine the tasks at these positions, and all that follows from them."""
         state, plan, before = self.state, self.before.plan, self.before
-        outcomes, looks, waiting, left_before = self.outcomes, self.looks, self.waiting, before.left
+        outcomes, next_steps, waiting, left_before = self.outcomes, self.next_steps, self.waiting, before.left
         todo = list(positions)
         while todo:
             position = todo.pop()
-            look = looks[position] = look_at(plan.tasks[position], state, before.seed)
-            if look is not DONE:
-                if isinstance(look, Exhausted):
-                    self.fail(position, look.message)
+            step = next_steps[position] = next_step(plan.tasks[position], state, before.seed)
+            if step is not DONE:
+                if isinstance(step, Exhausted):
+                    self.fail(position, step.message)
                 continue
             if position in outcomes or position in before.outcomes:
                 continue
@@ -93,11 +93,11 @@ class Update:
     def steps(self) -> HashTrieMap[int, Step]:
         """Return the decision that each ready task needs, by position."""
         steps, outcomes = self.before.steps, self.outcomes
-        for position, look in self.looks.items():
-            if isinstance(look, _STEPS) and (
-                isinstance(look, EndWait) or (position not in outcomes and not self.left(position))
+        for position, step in self.next_steps.items():
+            if isinstance(step, _STEPS) and (
+                isinstance(step, EndWait) or (position not in outcomes and not self.left(position))
             ):
-                steps = steps.insert(position, look)
+                steps = steps.insert(position, step)
             elif position in steps:
                 steps = steps.remove(position)
         return steps

@@ -9,9 +9,9 @@ from typing import Any
 
 from attrs import frozen
 
+from floto.core.decide.next_step import timed_out, wait_timer_id
 from floto.core.decide.phase import RunPhase, phase, run_failures
 from floto.core.decide.progress import Progress
-from floto.core.decide.retrying import timed_out, wait_timer_id
 from floto.core.errors import PayloadError
 from floto.core.payloads import payload
 from floto.core.replay.task_status import (

@@ -15,9 +15,9 @@ from attrs import Factory, field, frozen
 
 from floto.core.decide.cleanup import begin_cleanup
 from floto.core.decide.closing import CANCEL_REQUESTS, after_failure, open_work
+from floto.core.decide.next_step import Start, Wait
 from floto.core.decide.phase import RunPhase, phase, run_failures
 from floto.core.decide.progress import Progress
-from floto.core.decide.retrying import Start, Wait
 from floto.core.decide.starting import room_in_groups
 from floto.core.spec.rules.siblings import SiblingGroup
 from floto.core.spec.rules.task_rules import TaskOutcome

@@ -8,8 +8,8 @@ from itertools import pairwise
 
 from attrs import frozen
 
+from floto.core.decide.next_step import retry_timer_id
 from floto.core.decide.progress import begin
-from floto.core.decide.retrying import retry_timer_id
 from floto.core.errors import HistoryError
 from floto.core.replay.readable import readable
 from floto.core.replay.task_status import (

@@ -9,7 +9,7 @@ from typing import Any
 
 from attrs import define, field
 
-from floto.core.decide.retrying import wait_timer_id
+from floto.core.decide.next_step import wait_timer_id
 from floto.core.engine.decisions.refusal_causes import CAUSES
 from floto.core.spec.decider_spec import DeciderSpec
 from floto.core.spec.nested_specs import nested_tasks

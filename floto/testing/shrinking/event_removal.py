@@ -7,7 +7,7 @@ from itertools import pairwise
 
 from attrs import evolve, frozen
 
-from floto.core.decide.retrying import waiting_for
+from floto.core.decide.next_step import task_of_timer
 from floto.core.replay.decision_tasks import DecisionTaskRecord, RecordedOutcome, decision_tasks
 from floto.core.state.fold import trace
 from floto.core.state.state import EMPTY, Key, Kind
@@ -31,7 +31,7 @@ class RemovedTasks:
     def has(self, key: Key) -> bool:
         """Return True if the key is a removed task's, or that of a timer of its waits."""
         kind, name = key
-        return key in self.keys or (kind is Kind.TIMER and waiting_for(name) in self.ids)
+        return key in self.keys or (kind is Kind.TIMER and task_of_timer(name) in self.ids)
 
 
 def without(history: History, gone: Collection[int]) -> History:

@@ -17,8 +17,8 @@ from attrs import evolve, field, frozen
 
 from floto.core.decide.child_record import with_record
 from floto.core.decide.context import workflow_context
+from floto.core.decide.next_step import timed_out
 from floto.core.decide.progress import Progress, begin
-from floto.core.decide.retrying import timed_out
 from floto.core.decide.ruled_update import RuledUpdate
 from floto.core.decide.starting import given_to
 from floto.core.decide.update import unreadable

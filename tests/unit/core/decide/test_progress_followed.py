@@ -10,7 +10,7 @@ from attrs import evolve
 
 import floto
 from floto.core.decide import update as module
-from floto.core.decide.retrying import look_at
+from floto.core.decide.next_step import next_step
 from floto.core.spec.rules.task_rules import TaskOutcome
 from floto.core.swf.events import ActivityTaskCompleted, ActivityTaskScheduled, DecisionTaskStarted, Event
 from floto.testing import Faults, fails, simulate
@@ -37,16 +37,16 @@ def history() -> floto.History:
 
 
 @pytest.fixture
-def looks(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The ids of the tasks that were looked at."""
-    looked: list[str] = []
+def examined(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The ids of the tasks that were examined."""
+    found: list[str] = []
 
     def counted(task: Any, *more: Any) -> Any:
-        looked.append(task.id_)
-        return look_at(task, *more)
+        found.append(task.id_)
+        return next_step(task, *more)
 
-    monkeypatch.setattr(module, "look_at", counted)
-    return looked
+    monkeypatch.setattr(module, "next_step", counted)
+    return found
 
 
 def parts(history: floto.History) -> Iterator[tuple[Event, ...]]:
@@ -59,23 +59,23 @@ def parts(history: floto.History) -> Iterator[tuple[Event, ...]]:
     yield history.events[begun:]
 
 
-def test_incremental_update_examines_changed_tasks_only(history: floto.History, looks: list[str]) -> None:
+def test_incremental_update_examines_changed_tasks_only(history: floto.History, examined: list[str]) -> None:
     progress = floto.begin(CHAIN, floto.History([], history.execution))
     counts = []
     for part in parts(history):
-        before = len(looks)
+        before = len(examined)
         progress = progress.observe(part)
         floto.decide(progress)
-        counts.append(len(looks) - before)
+        counts.append(len(examined) - before)
     assert len(counts) > LENGTH
     # Once, when the run starts, every task; then the one that moved, and the one that requires it.
     assert counts[0] == LENGTH
     assert max(counts[1:]) <= 2
 
 
-def test_deciding_on_a_state_examines_every_task(history: floto.History, looks: list[str]) -> None:
+def test_deciding_on_a_state_examines_every_task(history: floto.History, examined: list[str]) -> None:
     floto.decide(CHAIN, floto.fold(history))
-    assert len(looks) >= LENGTH
+    assert len(examined) >= LENGTH
 
 
 def test_incremental_and_full_decisions_are_equal(history: floto.History) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from floto.core.decide.retrying import START, Exhausted, Wait, next_attempt
+from floto.core.decide.next_step import START, Exhausted, Wait, next_attempt
 from floto.core.spec.retry import FixedDelay, InstantRetry, RetryStrategy
 from floto.core.state.state import EMPTY, Item, Kind, Status
 from floto.core.swf import events as e
@@ -38,8 +38,8 @@ def after(*reasons: str, strategy: RetryStrategy | None = None, first: int = 10)
 
 
 def test_give_backs_are_followed_by_growing_waits_without_any_retry_strategy() -> None:
-    looks = [after(*[NOT_SERVED] * number) for number in (1, 4, 8, 20)]
-    seconds = [look.seconds for look in looks if isinstance(look, Wait)]
+    steps = [after(*[NOT_SERVED] * number) for number in (1, 4, 8, 20)]
+    seconds = [step.seconds for step in steps if isinstance(step, Wait)]
     assert len(seconds) == 4
     assert seconds == sorted(seconds)
     assert seconds[-1] <= 600
@@ -54,14 +54,14 @@ def test_give_backs_do_not_count_for_a_retry_strategy(row: tuple[str, ...]) -> N
 
 
 def test_wait_after_a_give_back_does_not_use_the_retry_strategy() -> None:
-    look = after("ValueError", NOT_SERVED, strategy=FixedDelay(3600, 5))
-    assert isinstance(look, Wait)
-    assert look.seconds == 1
+    step = after("ValueError", NOT_SERVED, strategy=FixedDelay(3600, 5))
+    assert isinstance(step, Wait)
+    assert step.seconds == 1
 
 
 def test_nearly_full_run_fails_instead_of_rescheduling_a_given_back_task() -> None:
-    look = after(NOT_SERVED, first=20_000)
-    assert look == Exhausted("given back: no activity 'a'")
+    step = after(NOT_SERVED, first=20_000)
+    assert step == Exhausted("given back: no activity 'a'")
     assert isinstance(after(NOT_SERVED, first=19_999), Wait)
 
 

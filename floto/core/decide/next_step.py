@@ -1,4 +1,8 @@
-"""The decision that one task needs: its first attempt, its next attempt when a retry is due, or none."""
+"""The next step of one task: an attempt, a wait before it, none, or its failure.
+
+Which retries follow a failed attempt is decided here too. The requirements of the task do not count here:
+``update.py`` takes a step only once they are met.
+"""
 
 from __future__ import annotations
 
@@ -22,12 +26,12 @@ from floto.core.swf.reserved_names import NOT_SERVED, RETRY_PREFIX, WAIT_PREFIX
 
 @frozen
 class Start:
-    """The next decision starts an attempt."""
+    """Start an attempt."""
 
 
 @frozen
 class Wait:
-    """The next decision starts a timer, and the attempt follows when it fires."""
+    """Start a timer; the attempt follows when it fires."""
 
     timer_id: str
     seconds: int
@@ -39,7 +43,7 @@ class Wait:
 
 @frozen
 class EndWait:
-    """The next decision cancels the timer of a wait that has ended before its time."""
+    """Cancel the timer of a wait that has ended before its time."""
 
     timer_id: str
 
@@ -55,24 +59,28 @@ class Exhausted:
     message: str
 
 
-class Rest(Enum):
-    """No decision is needed for a task."""
+class NoStep(Enum):
+    """No decision is needed for a task, and the reason."""
 
+    #: An attempt, or the timer before it, is open.
     IN_FLIGHT = "in flight"
+    #: The task has completed.
     DONE = "done"
+    #: Its wait has timed out, and its ``on_timeout`` skips it then.
     SKIPPED = "skipped"
 
 
+#: A step that takes a decision.
 Step = Start | Wait | EndWait
-Look = Step | Exhausted | Rest
+NextStep = Step | Exhausted | NoStep
 START = Start()
 # For each task that is examined: the look-up of an enum's member takes six times as long as that of a name.
-IN_FLIGHT, DONE = Rest.IN_FLIGHT, Rest.DONE
+IN_FLIGHT, DONE = NoStep.IN_FLIGHT, NoStep.DONE
 _COMPLETED = Status.COMPLETED
 
 
-def look_at(task: Task, state: State, seed: str) -> Look:
-    """Return the decision that one task needs, its requirements aside."""
+def next_step(task: Task, state: State, seed: str) -> NextStep:
+    """Return the next step of a task; its requirements are not considered."""
     item = state.items.get(task.key)
     if item is None:
         return START
@@ -84,63 +92,71 @@ def look_at(task: Task, state: State, seed: str) -> Look:
     return next_attempt(item, task.id_, task.retry_strategy, state, seed)
 
 
-def look_at_waiting(task: Task, limit: WaitLimit, state: State) -> Look:
-    """Return the decision that a task needs which waits for a limited time, its requirements aside."""
-    if timed_out(task, limit, state) is None:
-        if not state.is_completed(task.key):
-            return _wait(wait_timer_id(task.id_), limit.seconds, state, "time-out")
-        timer = state.items.get((Kind.TIMER, wait_timer_id(task.id_)))
-        return Rest.DONE if timer is None or not timer.is_open else EndWait(wait_timer_id(task.id_))
-    look = _wait(wait_timer_id(task.id_), limit.seconds, state, "time-out")
-    if isinstance(look, Exhausted):
-        return look
+def next_step_of_wait(task: Task, limit: WaitLimit, state: State) -> NextStep:
+    """Return the next step of a task that waits for a limited time; its requirements are not considered."""
+    timer_id = wait_timer_id(task.id_)
+    is_timed_out = timed_out(task, limit, state) is not None
+    if not is_timed_out and state.is_completed(task.key):
+        return EndWait(timer_id) if state.is_open((Kind.TIMER, timer_id)) else NoStep.DONE
+    step = _start_after(timer_id, limit.seconds, state, "time-out")
+    if not is_timed_out:
+        return step
+    if isinstance(step, Exhausted):
+        return step
     if limit.on_timeout == "fail":
         return Exhausted(limit.message)
-    return Rest.SKIPPED if limit.on_timeout == "skip" else Rest.DONE
+    return NoStep.SKIPPED if limit.on_timeout == "skip" else NoStep.DONE
 
 
 def timed_out(task: Task, limit: WaitLimit, state: State) -> Event | None:
-    """Return the event by which the wait of a task timed out, or cannot; None if it has not.
+    """Return the event that ended the wait of a task: its timer fired, or SWF finally refused the timer.
 
-    What comes first in the history counts: a signal that arrives after the time-out changes nothing.
+    None if there is no such event, or if the task completed before it: a signal that arrives after the
+    time-out changes nothing.
     """
-    timer = state.items.get((Kind.TIMER, wait_timer_id(task.id_)))
+    timer_id = wait_timer_id(task.id_)
+    timer = state.items.get((Kind.TIMER, timer_id))
     if timer is None or timer.closed is None:
         return None
-    if isinstance(_wait(wait_timer_id(task.id_), limit.seconds, state), Wait):
+    if isinstance(_start_after(timer_id, limit.seconds, state), Wait):
         return None
     item = state.items.get(task.key)
-    is_late = item is not None and item.closed is not None and item.closed.id < timer.closed.id
-    return None if is_late else timer.closed
+    is_in_time = item is not None and item.closed is not None and item.closed.id < timer.closed.id
+    return None if is_in_time else timer.closed
 
 
-def look_at_continuation(id_: str, state: State, seed: str) -> Look:
-    """Return what follows for a run that is to be continued as new; ``id_`` names its retry timers."""
+def next_step_of_continuation(id_: str, state: State, seed: str) -> NextStep:
+    """Return the next step of a run that is to continue as new; ``id_`` names its retry timers."""
     refused = state.items.get((Kind.CONTINUE_AS_NEW, ""))
     return START if refused is None else next_attempt(refused, id_, None, state, seed)
 
 
-def next_attempt(item: Item, id_: str, strategy: RetryStrategy | None, state: State, seed: str) -> Look:
-    """Return what follows a failed attempt; a wait is a timer of SWF, so it survives crashes."""
+def next_attempt(item: Item, id_: str, strategy: RetryStrategy | None, state: State, seed: str) -> NextStep:
+    """Return the next step after a failed attempt; a wait is a timer of SWF, so it survives crashes.
+
+    Args:
+        item: The item of the task, whose latest attempt has failed or was refused.
+        id_: The id of the task, which names its retry timers.
+        strategy: The retry strategy of the task; refusals are retried by floto's own strategies instead.
+        state: The state of the run.
+        seed: The seed of the jitter.
+    """
     failures = tuple(map(failure_of, item.failures))
     last = failures[-1]
     if last.status is not Status.REFUSED:
-        asked, counted = (
-            strategy,
-            tuple(failure for failure in failures if failure.status is not Status.REFUSED),
-        )
+        counted = tuple(failure for failure in failures if failure.status is not Status.REFUSED)
     elif last.passes:
-        asked, counted = _backoff(item.key[0], last), _trailing_refusals(failures)
+        strategy, counted = _backoff(item.key[0], last), _trailing_refusals(failures)
     else:
         return Exhausted(last.message)
-    delay = None if asked is None else asked.delay(Retry(task_id=id_, seed=seed, failures=counted))
+    delay = None if strategy is None else strategy.delay(Retry(task_id=id_, seed=seed, failures=counted))
     if delay is None:
         return Exhausted(last.message)
     if type(delay) not in (int, float) or not 0 <= delay < math.inf:
         problem = f"its retry strategy returned {shown(delay)}; it must return seconds (0 or more) or None"
-        return Exhausted(f"{last.message}; {problem}: {shown(asked)}")
+        return Exhausted(f"{last.message}; {problem}: {shown(strategy)}")
     seconds = min(math.ceil(delay), RUN_SECONDS_LIMIT)
-    return _wait(retry_timer_id(id_, len(failures)), seconds, state) if seconds else START
+    return _start_after(retry_timer_id(id_, len(failures)), seconds, state) if seconds else START
 
 
 def retry_timer_id(id_: str, failures: int) -> str:
@@ -153,7 +169,7 @@ def wait_timer_id(id_: str) -> str:
     return f"{WAIT_PREFIX}{id_}"
 
 
-def waiting_for(timer_id: str) -> str | None:
+def task_of_timer(timer_id: str) -> str | None:
     """Return the id of the task that a timer of floto's own belongs to; None for other timers."""
     if timer_id.startswith(WAIT_PREFIX):
         return timer_id.removeprefix(WAIT_PREFIX)
@@ -179,17 +195,25 @@ def _trailing_refusals(failures: Sequence[Failure]) -> tuple[Failure, ...]:
     return tuple(failures[first:])
 
 
-def _wait(timer_id: str, seconds: int, state: State, what: str = "retry") -> Look:
+def _start_after(timer_id: str, seconds: int, state: State, what: str = "retry") -> NextStep:
+    """Return the start of an attempt once a timer has fired; before, the timer's own next step."""
     timer = state.items.get((Kind.TIMER, timer_id))
     if timer is not None and timer.is_open:
-        return Rest.IN_FLIGHT
+        return NoStep.IN_FLIGHT
     if timer is not None and timer.status is Status.COMPLETED:
         return START
     return wait_for(timer_id, seconds, state, what)
 
 
 def wait_for(timer_id: str, seconds: int, state: State, what: str = "retry") -> Wait | Exhausted:
-    """Return the start of a timer that is not open; exhausted if SWF has refused it too often."""
+    """Return the start of a timer that is not open; ``Exhausted`` if SWF has refused it too often.
+
+    Args:
+        timer_id: The id of the timer.
+        seconds: Seconds until it fires.
+        state: The state of the run.
+        what: What the wait is for, in the message of the failure.
+    """
     timer = state.items.get((Kind.TIMER, timer_id))
     if timer is None or timer.status is Status.COMPLETED:
         return Wait(timer_id, seconds)
