@@ -24,7 +24,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from floto.core.decide.decide import decide, decisions
-from floto.core.decide.progress import Progress, begin, observe
+from floto.core.decide.progress import Progress, begin
 from floto.core.spec.decider_spec import DeciderSpec
 from floto.core.spec.kinds import ActivityTask
 from floto.core.state.fold import fold
@@ -78,7 +78,7 @@ class Recorder:
         """Ask the decider; return the id of its answer and the decisions."""
         scheduled = self.add("DecisionTaskScheduled", taskList={"name": "decide"}, startToCloseTimeout="60")
         started = self.add("DecisionTaskStarted", scheduledEventId=scheduled, identity="decider")
-        self.progress = observe(self.progress, map(event_from_swf, self.raw[self.seen :]))
+        self.progress = self.progress.observe(map(event_from_swf, self.raw[self.seen :]))
         self.seen = len(self.raw)
         done = self.add("DecisionTaskCompleted", scheduledEventId=scheduled, startedEventId=started)
         return done, decisions(self.progress)
@@ -133,7 +133,7 @@ def carried(spec: DeciderSpec, batches: list[list[Event]]) -> Progress:
     """The whole run, one decision per batch of new events."""
     progress = begin(spec, EMPTY)
     for batch in batches:
-        progress = observe(progress, batch)
+        progress = progress.observe(batch)
         decisions(progress)
     return progress
 

@@ -42,7 +42,7 @@ STARTING, CLOSING, PHASE = (
     "floto/core/decide/phase.py",
 )
 IN_FLIGHT = "    if status in OPEN:\n        return IN_FLIGHT\n"
-DECIDED = "            decision = _decision(task, position, step, progress, given)\n"
+DECIDED = "            decision = _decision(task, position, step, progress, shared_context)\n"
 WAITED = "return _start_after(retry_timer_id(id_, len(failures)), seconds, state) if seconds else START"
 
 BUGS: dict[str, tuple[Change, ...]] = {
@@ -129,7 +129,7 @@ BUGS: dict[str, tuple[Change, ...]] = {
         ),
     ),
     "clean-up beside what still runs": (
-        Change(CLOSING, "    if awaited:\n", "    if awaited and not own.steps:\n"),
+        Change(CLOSING, "    if awaited:\n", "    if awaited and not cleanup.steps:\n"),
     ),
     "what was asked to stop becomes a cause": (
         Change(
@@ -141,7 +141,7 @@ BUGS: dict[str, tuple[Change, ...]] = {
     "clean-up not finished": (
         Change(
             CLOSING,
-            "if len(held | {*own.outcomes}) == len(own.plan.tasks) else None",
+            "if len(waiting | {*cleanup.outcomes}) == count else None",
             "if not found else None",
         ),
     ),
@@ -155,7 +155,7 @@ BUGS: dict[str, tuple[Change, ...]] = {
     "what is new to a decider not folded": (
         Change(
             "floto/runtime/deciders/progress_cache.py",
-            "observe(known, self._after(known.state.last_event_id, task))",
+            "known.observe(self._after(known.state.last_event_id, task))",
             "known",
         ),
     ),

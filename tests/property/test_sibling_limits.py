@@ -118,4 +118,4 @@ def test_run_goes_on_or_fails_at_the_event_that_decides_it(
         own_failures = {id_ for id_ in progress.failures if id_.startswith("m")}
         assert bool(own_failures) is (found == "fails")
         if limits["min_successful"] is not None:
-            assert (not progress.left(progress.plan.index["behind"])) is (found == "goes on")
+            assert (not progress.requirements_left(progress.plan.index["behind"])) is (found == "goes on")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from floto.core.decide.progress import Progress, after, begin_given
+from floto.core.decide.progress import Progress, build_progress, progress_after
 from floto.core.decide.ruled_update import RuledUpdate
 from floto.core.spec import graph
 from floto.core.spec.decider_spec import DeciderSpec
@@ -13,17 +13,17 @@ from floto.core.spec.rules.task_rules import TaskOutcome
 from floto.core.spec.rules.undo_order import undo_order
 
 
-def begin_cleanup(main: Progress, spec: DeciderSpec, given: Mapping[str, Any]) -> Progress:
+def begin_cleanup(main: Progress, spec: DeciderSpec, extra_context: Mapping[str, Any]) -> Progress:
     """Return the progress of a cleanup: the undos of completed tasks, and then the cleanup tasks.
 
     Args:
         main: The progress of the run.
         spec: The cleanup tasks as a spec.
-        given: Entries of the context of every task, beside the workflow's input.
+        extra_context: Entries of the context of every task, beside the workflow's input.
     """
     undos, state = main.plan.undos, main.state
     if not undos:
-        return begin_given(spec, state, main.codec, given)
+        return build_progress(spec, state, main.codec, extra_context)
     undoable = {position for position in undos if state.is_completed(main.plan.tasks[position].key)}
     order = undo_order(main.plan, main.offspring, undoable)
     last = order.keys() - {id_ for needed in order.values() for id_ in needed}
@@ -35,7 +35,7 @@ def begin_cleanup(main: Progress, spec: DeciderSpec, given: Mapping[str, Any]) -
         state=state,
         plan=plan,
         offspring={},
-        given=given,
+        extra_context=extra_context,
         seed=main.seed,
         waiting=plan.waiting,
         undone={plan.index[undo.id_]: (main, position) for position, undo in undos.items()},
@@ -48,4 +48,4 @@ def begin_cleanup(main: Progress, spec: DeciderSpec, given: Mapping[str, Any]) -
     for position in undos.keys() - undoable - unknown:
         update.settle(plan.index[undos[position].id_], TaskOutcome.SKIPPED, 0)
     update.examine(set(range(len(plan.tasks))) - {plan.index[undos[position].id_] for position in unknown})
-    return after(update)
+    return progress_after(update)

@@ -159,30 +159,34 @@ def _reason(failures: Iterable[str]) -> str:
 
 def after_failure(progress: Progress, failures: Mapping[str, str]) -> Progress:
     """Return the progress of the cleanup after a failure, whose tasks have the failures in their context."""
-    given = {FAILURES_KEY: payload.loads(_failures_json(failures, _CONTEXT_LIMIT))}
-    return begin_cleanup(progress, progress.spec.after_failure, given)
+    context = {FAILURES_KEY: payload.loads(_failures_json(failures, _CONTEXT_LIMIT))}
+    return begin_cleanup(progress, progress.spec.after_failure, context)
 
 
-def _clean_up(progress: Progress, own: Progress) -> tuple[list[Decision], dict[str, str] | None]:
-    """Return the decisions of a cleanup, and the failures of its tasks by id; None while it runs."""
+def _clean_up(progress: Progress, cleanup: Progress) -> tuple[list[Decision], dict[str, str] | None]:
+    """Return the decisions of a cleanup, and the failures of its tasks by id; None while it runs.
+
+    The cleanup begins when all other work has closed; until then, its cancellation is requested.
+    """
     state = progress.state
-    awaited = open_work(state, own.plan.by_key)
+    awaited = open_work(state, cleanup.plan.by_key)
     if awaited:
         return [
             decision for key in awaited for decision in CANCEL_REQUESTS[key[0]](state.items[key], state)
         ], None
     try:
-        context = {**workflow_context(state, progress.codec), **own.given}
+        context = {**workflow_context(state, progress.codec), **cleanup.extra_context}
     except PayloadError:
         # No task can have run without the workflow's input, so there is nothing to clean up.
         return [], {}
-    found, failures = starts(own, context)
+    found, failures = starts(cleanup, context)
     while failures:
         # What waits for the end of a task that cannot be started may start.
-        own = with_failures(own, failures)
-        found, failures = starts(own, context)
-    held = {position for position in range(len(own.plan.tasks)) if own.left(position)}
-    return found, own.failures if len(held | {*own.outcomes}) == len(own.plan.tasks) else None
+        cleanup = with_failures(cleanup, failures)
+        found, failures = starts(cleanup, context)
+    count = len(cleanup.plan.tasks)
+    waiting = {position for position in range(count) if cleanup.requirements_left(position)}
+    return found, cleanup.failures if len(waiting | {*cleanup.outcomes}) == count else None
 
 
 def open_work(state: State, but: Collection[Key]) -> dict[Key, None]:

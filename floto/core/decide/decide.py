@@ -101,10 +101,10 @@ def spec_of(input: str | None, codec: TaskCodec = CODEC) -> DeciderSpec | None:
 
 def _start_ready(progress: Progress) -> list[Decision]:
     try:
-        given = workflow_context(progress.state, progress.codec)
+        shared_context = workflow_context(progress.state, progress.codec)
     except PayloadError as error:
         return [failed("the workflow's input cannot be read", {"workflow": str(error)})]
-    found, failures = starts(progress, given)
+    found, failures = starts(progress, shared_context)
     return fail(progress, failures) if failures else found
 
 

@@ -68,10 +68,10 @@ class Progress:
     plan: graph.Plan = field(eq=False)
     offspring: Mapping[str, tuple[Task, ...]]
     #: Entries of the context of every task, beside the workflow's input.
-    given: Mapping[str, Any] = field(eq=False)
+    extra_context: Mapping[str, Any] = field(eq=False)
     #: Seed of the jitter; differs between runs.
     seed: str
-    #: Least number of requirements that must be settled before a task may start, by position; see ``left``.
+    #: See ``requirements_left``, by position; without rules, only of tasks with several requirements.
     waiting: HashTrieMap[int, int]
     #: The decision that each ready task needs, by position.
     steps: HashTrieMap[int, Step] = _NO_STEPS
@@ -123,7 +123,7 @@ class Progress:
             PayloadsNeeded: if one is stored, and the codec has no store.
             PayloadsUnavailable: while the store cannot be reached.
         """
-        context = {**workflow_context(self.state, self.codec), **self.given}
+        context = {**workflow_context(self.state, self.codec), **self.extra_context}
         for id_, result in self.results_for(position).items():
             context[id_] = read_result(result, f"the result of task {id_!r}", self.codec.payloads)
         return context
@@ -172,18 +172,18 @@ class Progress:
         has_enough = any(group.limits.is_enough(self.count_of(group).completed) for group in groups)
         return has_enough and self.may_start_early(position)
 
-    def left(self, position: int, since: Mapping[int, TaskOutcome] = _NO_OUTCOMES) -> int:
+    def requirements_left(self, position: int, newer: Mapping[int, TaskOutcome] = _NO_OUTCOMES) -> int:
         """Return the least number of requirements that must be settled before a task may start.
 
         Args:
             position: The position of the task.
-            since: Outcomes of tasks that were settled since, by position.
+            newer: Outcomes by position of tasks that an update has settled, and this progress has not.
         """
         required = self.plan.requires[position]
         if len(required) == 1 and not self.plan.rules:
             # An update of ``waiting`` takes long, and here the outcome of the one requirement says the same.
             (needed,) = required
-            return (since.get(needed) or self.outcomes.get(needed)) is not _COMPLETED
+            return (newer.get(needed) or self.outcomes.get(needed)) is not _COMPLETED
         return self.waiting.get(position, 0)
 
     def ended_at(self, position: int) -> datetime | None:
@@ -202,7 +202,7 @@ class Progress:
         Raises:
             HistoryError: if the events do not follow, or cannot have happened.
         """
-        return observe(self, events)
+        return advanced(self, *trace(events, self.state))
 
 
 _new_progress = maker(Progress)
@@ -226,24 +226,24 @@ def begin(
         SpecError: if ``spec`` is not a spec.
     """
     as_spec(spec, "the spec")
-    return begin_given(spec, state_of(history), codec, {})
+    return build_progress(spec, state_of(history), codec, {})
 
 
-def begin_given(
+def build_progress(
     spec: DeciderSpec,
     state: State,
     codec: TaskCodec,
-    given: Mapping[str, Any],
+    extra_context: Mapping[str, Any],
     known: Mapping[str, tuple[Task, ...]] | None = None,
 ) -> Progress:
-    """Return the progress of a run or a cleanup in a state.
+    """Return the progress of a run or a cleanup in a state; examine every task.
 
     Args:
         spec: The spec of the run or the cleanup.
         state: The state of the run.
         codec: Reads generated tasks and stored values.
-        given: Entries of the context of every task, beside the workflow's input.
-        known: Generated tasks that were read before.
+        extra_context: Entries of the context of every task, beside the workflow's input.
+        known: The tasks of generators that were read before, by the id of the generator.
     """
     try:
         grown, broken = expansion(spec, state, codec, known), {}
@@ -256,7 +256,7 @@ def begin_given(
         state=state,
         plan=plan,
         offspring=grown.offspring,
-        given=given,
+        extra_context=extra_context,
         seed=_seed(state),
         waiting=plan.waiting,
         joined=_joined(plan, grown.offspring, state) if plan.rules else _NOTHING_JOINED,
@@ -269,7 +269,7 @@ def begin_given(
     for position, message in broken.items():
         update.fail(position, message, last_event_of(plan.tasks[position], state))
     update.examine(range(len(plan.tasks)))
-    return after(update)
+    return progress_after(update)
 
 
 def _joined(plan: graph.Plan, offspring: Mapping[str, tuple[Task, ...]], state: State) -> dict[int, Event]:
@@ -287,10 +287,10 @@ def updated(before: Progress, state: State, positions: Iterable[int]) -> Progres
     """Return the progress after the tasks at these positions, and all that follows, were examined."""
     update = _update_of(before, state)
     update.examine(positions)
-    return after(update)
+    return progress_after(update)
 
 
-def after(update: Update) -> Progress:
+def progress_after(update: Update) -> Progress:
     """Return the progress after an update."""
     before = update.before
     return _new_progress(
@@ -299,7 +299,7 @@ def after(update: Update) -> Progress:
         update.state,
         before.plan,
         before.offspring,
-        before.given,
+        before.extra_context,
         before.seed,
         _with(before.waiting, update.waiting) if update.waiting else before.waiting,
         update.steps(),
@@ -326,26 +326,27 @@ def with_failures(progress: Progress, failures: Mapping[str, str]) -> Progress:
     for id_, message in failures.items():
         update.fail(progress.plan.index[id_], message)
     update.examine(())
-    return after(update)
+    return progress_after(update)
 
 
-def in_state(progress: Progress, state: State) -> Progress:
-    """Return the progress in another state, as ``begin`` does; known generated tasks are not read again."""
-    is_same = progress.state.execution == state.execution
-    known = progress.offspring if is_same else None
-    return begin_given(progress.spec, state, progress.codec, progress.given, known)
-
-
-def observe(progress: Progress, events: Iterable[Event]) -> Progress:
-    """Return the progress after new events, by an incremental update if possible. Raises ``HistoryError``."""
-    return advanced(progress, *trace(events, progress.state))
+def rebuilt(progress: Progress, state: State) -> Progress:
+    """Return the progress in another state; examine every task, but read no generated task again."""
+    is_same_run = progress.state.execution == state.execution
+    known = progress.offspring if is_same_run else None
+    return build_progress(progress.spec, state, progress.codec, progress.extra_context, known)
 
 
 def advanced(progress: Progress, state: State, changed_keys: Iterable[Key]) -> Progress:
-    """Return the progress in a later state, given the keys of the items that changed since."""
+    """Return the progress in a later state of the run, by an incremental update if possible.
+
+    Args:
+        progress: The progress before.
+        state: The later state.
+        changed_keys: The keys of the items that changed since, and perhaps of others.
+    """
     changed = positions_of(changed_keys, progress.plan)
     if progress.state.started is None or needs_rebuild(changed, progress, state):
-        return begin_given(progress.spec, state, progress.codec, progress.given, progress.offspring)
+        return rebuilt(progress, state)
     return updated(progress, state, changed)
 
 

@@ -82,7 +82,7 @@ class RuledUpdate(Update):
 
     def _examine(self, position: int, now: int) -> None:
         plan, state = self.before.plan, self.state
-        is_ready = not self.left(position) and self.is_admitted(position, now)
+        is_ready = not self.requirements_left(position) and self.is_admitted(position, now)
         if position in self.outcomes:
             return
         task, limit = plan.tasks[position], plan.wait_limits.get(position)
@@ -181,7 +181,7 @@ class RuledUpdate(Update):
         if not has_item:
             self.ends[position] = self.times[now]
         for dependent in plan.dependents[position]:
-            left = self.left(dependent)
+            left = self.requirements_left(dependent)
             if not left:
                 continue
             self.waiting[dependent] = left - 1
@@ -225,7 +225,7 @@ class RuledUpdate(Update):
             self.next_steps[member] = NoStep.SKIPPED
             self.settle(member, TaskOutcome.SKIPPED, now)
         waiting = {dependent for member in rest for dependent in plan.dependents[member]}
-        for dependent in filter(self.left, waiting.difference(group.members)):
+        for dependent in filter(self.requirements_left, waiting.difference(group.members)):
             self.waiting[dependent] = 0
             at = max(now, self._since(dependent))
             heappush(self.todo, (at, plan.rank[dependent], dependent))

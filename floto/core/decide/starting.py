@@ -28,12 +28,12 @@ from floto.core.swf.reserved_names import CHECKPOINT_PREFIX
 _new_given = maker(Given)
 
 
-def starts(progress: Progress, given: Mapping[str, Any]) -> tuple[list[Decision], dict[str, str]]:
+def starts(progress: Progress, shared_context: Mapping[str, Any]) -> tuple[list[Decision], dict[str, str]]:
     """Start ready tasks in spec order, as far as SWF's limits allow.
 
     Args:
         progress: The progress of the run.
-        given: The entries that the context of every task has.
+        shared_context: The entries that the context of every task has.
 
     Returns:
         The decisions, and the message of each task that cannot be started, by its id.
@@ -55,7 +55,7 @@ def starts(progress: Progress, given: Mapping[str, Any]) -> tuple[list[Decision]
             continue
         room[kind] -= 1
         try:
-            decision = _decision(task, position, step, progress, given)
+            decision = _decision(task, position, step, progress, shared_context)
         except (PayloadError, SpecError) as error:
             failures[task.id_] = unreadable(error)
         else:
@@ -91,13 +91,13 @@ def room_to_open(state: State) -> dict[Kind, int]:
 
 
 def _decision(
-    task: Task, position: int, step: Step, progress: Progress, given: Mapping[str, Any]
+    task: Task, position: int, step: Step, progress: Progress, shared_context: Mapping[str, Any]
 ) -> Decision | None:
     if isinstance(step, Wait):
         return step.timer(control=task.id_)
     attempt, checkpoint = _earlier(task, progress.state)
     decision = with_timeouts(
-        task.start(given_to(position, progress, given)),
+        task.start(given_for(position, progress, shared_context)),
         progress.codec.payloads,
         attempt=attempt,
         checkpoint=checkpoint,
@@ -124,16 +124,16 @@ def _going_on(decision: StartChildWorkflowExecution, task: Task, progress: Progr
     return with_record(decision, kept.data.details, progress.codec.payloads) or decision
 
 
-def given_to(position: int, progress: Progress, given: Mapping[str, Any]) -> Given:
-    """Return what a task starts from.
+def given_for(position: int, progress: Progress, shared_context: Mapping[str, Any]) -> Given:
+    """Return the argument of a task's ``start``.
 
     Args:
         position: The position of the task.
         progress: The progress of the run.
-        given: The entries that the context of every task has.
+        shared_context: The entries that the context of every task has.
     """
     state, spec = progress.state, progress.spec
-    context = {**given, **progress.results_for(position)}
+    context = {**shared_context, **progress.results_for(position)}
     return _new_given(
         context=context,
         execution=state.execution,
@@ -146,7 +146,7 @@ def given_to(position: int, progress: Progress, given: Mapping[str, Any]) -> Giv
 
 
 def _ready_at(position: int, progress: Progress) -> datetime:
-    """Return the time at which the last requirement of a task was settled of those that met its join."""
+    """Return the time at which the last of the requirements was settled that met the join of a task."""
     waits_for_all = progress.waits_for_all(position)
     required = progress.plan.requires[position] if waits_for_all else progress.inputs_of(position)
     ends = [at for each in required if (at := progress.ended_at(each)) is not None]

@@ -62,7 +62,8 @@ class Update:
     def examine(self, positions: Iterable[int]) -> None:
         """Examine the tasks at these positions, and all that follows from them."""
         state, plan, before = self.state, self.before.plan, self.before
-        outcomes, next_steps, waiting, left_before = self.outcomes, self.next_steps, self.waiting, before.left
+        outcomes, next_steps, waiting = self.outcomes, self.next_steps, self.waiting
+        left_before = before.requirements_left
         todo = list(positions)
         while todo:
             position = todo.pop()
@@ -85,17 +86,19 @@ class Update:
                 if not waiting.get(dependent):
                     todo.append(dependent)
 
-    def left(self, position: int) -> int:
+    def requirements_left(self, position: int) -> int:
         """Return the least number of requirements that must be settled before a task may start."""
-        waiting = self.waiting
-        return waiting[position] if position in waiting else self.before.left(position, self.outcomes)
+        if position in self.waiting:
+            return self.waiting[position]
+        return self.before.requirements_left(position, self.outcomes)
 
     def steps(self) -> HashTrieMap[int, Step]:
         """Return the decision that each ready task needs, by position."""
         steps, outcomes = self.before.steps, self.outcomes
         for position, step in self.next_steps.items():
             if isinstance(step, _STEPS) and (
-                isinstance(step, EndWait) or (position not in outcomes and not self.left(position))
+                isinstance(step, EndWait)
+                or (position not in outcomes and not self.requirements_left(position))
             ):
                 steps = steps.insert(position, step)
             elif position in steps:

@@ -12,7 +12,7 @@ from typing import Any
 from attrs import evolve, field, frozen
 
 from floto.core.decide.decide import decisions
-from floto.core.decide.progress import begin, observe
+from floto.core.decide.progress import begin
 from floto.core.errors import SpecError
 from floto.core.quick_init import quick_init
 from floto.core.replay.decision_diff import Difference
@@ -184,7 +184,7 @@ def decided_at(
     for event_id in event_ids:
         try:
             if broken is None:
-                progress = observe(progress, history.events[progress.state.last_event_id : event_id])
+                progress = progress.observe(history.events[progress.state.last_event_id : event_id])
         except SpecError as error:
             broken = (FailWorkflowExecution(reason="SpecError", details=str(error)[:DATA_LIMIT]),)
         yield tuple(decisions(progress)) if broken is None else broken

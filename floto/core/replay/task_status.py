@@ -91,7 +91,7 @@ class TaskGraph:
 
     def _not_in_flight(self, position: int, item: Item | None) -> TaskStatus:
         progress = self.progress
-        needed = progress.left(position)
+        needed = progress.requirements_left(position)
         if self.is_ending or position in self.blocked:
             return TaskStatus.SKIPPED
         if item is not None and item.failures and not needed and position not in progress.steps:
@@ -142,7 +142,7 @@ class TaskGraph:
     def needed(self, position: int) -> list[int]:
         """Return the positions of the required tasks that a task waits for."""
         progress = self.progress
-        if not progress.left(position):
+        if not progress.requirements_left(position):
             return []
         return [
             other

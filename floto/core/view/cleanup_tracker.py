@@ -32,5 +32,5 @@ def advanced_cleanup(
         is_stale = (is_stale or bool(changed)) and any(key in main.state.items for key in own.plan.by_key)
     is_stale |= {before.plan for before, _ in own.undone.values()} != {main.plan}
     if is_stale or needs_rebuild(changed, own, main.state):
-        return begin_cleanup(main, own.spec, own.given)
+        return begin_cleanup(main, own.spec, own.extra_context)
     return updated(own, main.state, changed)

@@ -146,7 +146,7 @@ class Tracker:
         # which no task declares, changes with what has completed; and once enough siblings have, the others
         # are not waited for.
         is_listed = graph.progress.undone or graph.progress.has_enough_for(position)
-        if status is TaskStatus.WAITING and graph.progress.left(position) and not is_listed:
+        if status is TaskStatus.WAITING and graph.progress.requirements_left(position) and not is_listed:
             return status, Why(tuple(reasons.counted()), shared, by_requirements=True), outcome
         own = tuple(reasons.own(status))
         return status, Why(own, shared) if own or shared else NO_REASON, outcome
@@ -258,6 +258,6 @@ def _behind(positions: Iterable[int], before: TaskGraph, now: TaskGraph) -> Iter
         if progress.outcomes.get(position) is before.progress.outcomes.get(position):
             continue
         for dependent in progress.plan.dependents[position]:
-            if progress.plan.rules or position in now.blocked or not progress.left(dependent):
+            if progress.plan.rules or position in now.blocked or not progress.requirements_left(dependent):
                 yield dependent
                 todo.append(dependent)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 
 from attrs import evolve
 
-from floto.core.decide.progress import Progress, advanced, observe
+from floto.core.decide.progress import Progress, advanced
 from floto.core.engine.changed_keys import ChangedKeys
 from floto.core.errors import HistoryError
 from floto.core.spec.decider_spec import DeciderSpec
@@ -124,7 +124,7 @@ class ProgressCache:
         if not _continues(known.state, task):
             return None
         try:
-            return observe(known, self._after(known.state.last_event_id, task))
+            return known.observe(self._after(known.state.last_event_id, task))
         except HistoryError:
             return None
 

@@ -18,7 +18,7 @@ from rich.table import Table
 from rich.text import Text
 
 from floto import logs
-from floto.core.decide.progress import begin, in_state
+from floto.core.decide.progress import begin, rebuilt
 from floto.core.errors import PayloadsNeeded, ServiceUnavailable, SpecError
 from floto.core.replay.task_status import FAILURES, STARTED_KINDS, TaskStatus, started_status, task_statuses
 from floto.core.spec.codec import Codec
@@ -63,7 +63,7 @@ class Rows:
         """Return the rows of the tasks that are known in a state."""
         # The decider needs the generated tasks too, and logs why they cannot be read.
         with contextlib.suppress(PayloadsNeeded, ServiceUnavailable, SpecError):
-            self._progress = in_state(self._progress, state)
+            self._progress = rebuilt(self._progress, state)
         found = task_statuses(evolve(self._progress, state=state))
         known = len(self._progress.plan.tasks)
         return [

@@ -5,7 +5,7 @@ from __future__ import annotations
 from attrs import evolve
 
 from floto.core.decide.decide import decide
-from floto.core.decide.progress import begin, observe
+from floto.core.decide.progress import begin
 from floto.core.state.fold import fold
 from floto.core.state.state import EMPTY
 from floto.core.swf.events import DecisionTaskStarted
@@ -22,8 +22,8 @@ def carried_forward_equals_from_scratch(moment: Moment) -> None:
     cut = _last_question(history)
     middle = (cut + len(history)) // 2
     carried = begin(moment.spec, fold(history.events[:cut], empty), moment.codec)
-    carried = observe(carried, history.events[cut:middle])
-    carried = observe(carried, history.events[middle:])
+    carried = carried.observe(history.events[cut:middle])
+    carried = carried.observe(history.events[middle:])
     scratch = begin(moment.spec, fold(history, empty), moment.codec)
     if carried.state != scratch.state:
         broken(f"the state updated from event {cut} on is not that of the whole history")

@@ -12,7 +12,7 @@ from attrs import define, evolve, field, frozen
 
 from floto.core.decide.decide import decisions as decisions_of
 from floto.core.decide.decide import spec_of
-from floto.core.decide.progress import Progress, advanced, begin, observe
+from floto.core.decide.progress import Progress, advanced, begin
 from floto.core.engine.changed_keys import ChangedKeys
 from floto.core.errors import SpecError
 from floto.core.payloads import payload
@@ -198,7 +198,7 @@ class Runs:
             shown = fold(events, evolve(EMPTY, execution=run.execution)) if is_altered else state
             run.progress = begin(spec, shown, self.specs.codec)
         elif is_altered or changed.since > run.followed:
-            run.progress = observe(run.progress, events[run.followed :])
+            run.progress = run.progress.observe(events[run.followed :])
         else:
             run.progress = advanced(run.progress, state, changed.keys)
         run.followed = len(events)

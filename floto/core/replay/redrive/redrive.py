@@ -20,7 +20,7 @@ from floto.core.decide.context import workflow_context
 from floto.core.decide.next_step import timed_out
 from floto.core.decide.progress import Progress, begin
 from floto.core.decide.ruled_update import RuledUpdate
-from floto.core.decide.starting import given_to
+from floto.core.decide.starting import given_for
 from floto.core.decide.update import unreadable
 from floto.core.errors import PayloadError, SpecError
 from floto.core.payloads import payload
@@ -119,7 +119,7 @@ class _Planner:
     progress: Progress
     rerun: frozenset[str]
     #: Entries of the context of every task.
-    given: Mapping[str, Any]
+    shared_context: Mapping[str, Any]
     #: Generator of each generated task.
     generators: Mapping[str, str]
     run_id: str
@@ -145,11 +145,11 @@ class _Planner:
             known = shown(", ".join(progress.plan.index))
             raise SpecError(tuple(f"rerun: no task {id_!r}; the tasks are {known}" for id_ in unknown))
         generators = {task.id_: id_ for id_, tasks in progress.offspring.items() for task in tasks}
-        given = workflow_context(state, progress.codec)
+        shared_context = workflow_context(state, progress.codec)
         run_id = state.execution.run_id if state.execution else ""
         before = redriven_of(state)
         left = {each.id: each for each in before.checkpoints} if before else {}
-        return cls(progress, rerun, given, generators, run_id, before, runs, left)
+        return cls(progress, rerun, shared_context, generators, run_id, before, runs, left)
 
     def plan(self) -> Iterator[PlannedTask]:
         found = {}
@@ -290,7 +290,7 @@ class _Planner:
         before = self._recorded(task, item) if kept is None else kept.digest
         end = closed.at if kept is None else kept.at
         try:
-            given = given_to(position, self.progress, self.given)
+            given = given_for(position, self.progress, self.shared_context)
             # What a timer waits for depends on the time; the time of its end is the same in every redrive.
             lasting = self._digest(task, evolve(given, now=end, ready_at=end))
             began = given.now if item.opened is None else item.opened.at
@@ -309,7 +309,7 @@ class _Planner:
         """Keep what a task that runs again has left; return how a child begins, and what is done in it."""
         kept = self.left.get(task.id_)
         try:
-            decision = task.start(given_to(position, self.progress, self.given))
+            decision = task.start(given_for(position, self.progress, self.shared_context))
         except (PayloadError, SpecError):
             return "", ()
         try:

@@ -13,7 +13,7 @@ from attrs import evolve
 
 import floto
 from floto.adapters.sqlite import SqliteService
-from floto.core.decide import progress
+from floto.core.decide.progress import Progress
 from floto.core.errors import HistoryError, ServiceError, ServiceFault, ServiceUnavailable
 from floto.core.payloads import payload
 from floto.core.spec.decider_spec import CODEC
@@ -22,7 +22,6 @@ from floto.core.swf.service import PolledDecisionTask, StartRequest
 from floto.core.swf.shapes import WorkflowType
 from floto.runtime import retrying as resilient
 from floto.runtime.deciders import decider as module
-from floto.runtime.deciders import progress_cache as memory
 from floto.runtime.deciders.decider import Decider
 from floto.runtime.deciders.spec_choice import NoSpec
 from tests.integration.contract.clock import Clock
@@ -198,11 +197,13 @@ def test_refused_response_fails_the_run_with_the_message_of_the_service(service:
 def test_only_new_events_are_folded(service: SqliteService, monkeypatch: pytest.MonkeyPatch) -> None:
     folded: list[int] = []
 
-    def observe(known: Any, events: Any) -> Any:
-        folded.append(len(events))
-        return progress.observe(known, events)
+    whole = Progress.observe
 
-    monkeypatch.setattr(memory, "observe", observe)
+    def observe(known: Progress, events: Any) -> Progress:
+        folded.append(len(events))
+        return whole(known, events)
+
+    monkeypatch.setattr(Progress, "observe", observe)
     decider = Decider(spec("a"), service=service)
     task = decision_task(service)
     service.respond_decision_task_completed(task.token, decider.decide(task))
