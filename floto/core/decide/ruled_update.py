@@ -53,18 +53,19 @@ class RuledUpdate(Update):
         #: The time of each event that settled a task, by its id.
         self.times: dict[int, datetime] = {0: state.begun_at, state.last_event_id: state.now}
         self.times |= {event.id: event.at for event in before.joined.values()}
-        #: Tasks to examine: the id of the event at which, the rank in the graph, the position.
+        #: Tasks to examine, as a heap: the id of the event that is considered, the rank in the graph, the
+        #: position.
         self.todo: list[tuple[int, int, int]] = []
 
     def examine(self, positions: Iterable[int]) -> None:
         """Examine tasks in the order of the events that settle them."""
         before, rank, todo = self.before, self.before.plan.rank, self.todo
-        todo += [(self._since(position), rank[position], position) for position in positions]
+        todo += [(self._joined_at(position), rank[position], position) for position in positions]
         heapify(todo)
         while todo:
-            now, _, position = heappop(todo)
+            event_id, _, position = heappop(todo)
             if position not in self.outcomes and position not in before.outcomes:
-                self._examine(position, now)
+                self._examine(position, event_id)
 
     def fail(self, position: int, message: str, event: Event | None = None) -> None:
         """Settle a task that cannot be started, or whose tasks cannot, which fails the run in any case."""
@@ -75,14 +76,19 @@ class RuledUpdate(Update):
             now, self.times[event.id] = event.id, event.at
         self.settle(position, TaskOutcome.FAILED, now)
 
-    def _since(self, position: int) -> int:
-        """Return the id of the event by which a task joined the spec; 0 for the first tasks."""
+    def _joined_at(self, position: int) -> int:
+        """Return the id of the event by which a generated task joined the spec; 0 for other tasks."""
         event = self.before.joined.get(position)
         return 0 if event is None else event.id
 
-    def _examine(self, position: int, now: int) -> None:
+    def _examine_at(self, position: int, event_id: int) -> None:
+        """Examine a task again when the event is considered."""
+        heappush(self.todo, (event_id, self.before.plan.rank[position], position))
+
+    def _examine(self, position: int, event_id: int) -> None:
+        """Settle a task if an event up to this one settles it; else note its next step."""
         plan, state = self.before.plan, self.state
-        is_ready = not self.requirements_left(position) and self.is_admitted(position, now)
+        is_ready = not self.requirements_left(position) and self.is_admitted(position, event_id)
         if position in self.outcomes:
             return
         task, limit = plan.tasks[position], plan.wait_limits.get(position)
@@ -95,16 +101,17 @@ class RuledUpdate(Update):
         if not (isinstance(step, Exhausted) or (is_ready and _is_settled(step))):
             return
         event = over or last_event_of(task, state)
-        if event is not None and event.id > now:
+        if event is not None and event.id > event_id:
             self.times[event.id] = event.at
-            heappush(self.todo, (event.id, plan.rank[position], position))
+            self._examine_at(position, event.id)
         elif isinstance(step, Exhausted):
-            self._fail(position, step.message, now)
+            self._fail(position, step.message, event_id)
         else:
             outcome = TaskOutcome.SKIPPED if step is NoStep.SKIPPED else TaskOutcome.COMPLETED
-            self.settle(position, outcome, now, has_item=over is None and outcome is TaskOutcome.COMPLETED)
+            has_item = over is None and outcome is TaskOutcome.COMPLETED
+            self.settle(position, outcome, event_id, has_item=has_item)
 
-    def is_admitted(self, position: int, now: int) -> bool:
+    def is_admitted(self, position: int, event_id: int) -> bool:
         """Return True if the join of a task is met and its condition holds; else settle it or let it wait."""
         plan = self.before.plan
         if position in self.inputs or position in self.before.inputs:
@@ -113,19 +120,19 @@ class RuledUpdate(Update):
         try:
             found = verdict(rules.join, self._tally(position))
         except SpecError as error:
-            self._fail(position, unreadable(error), now)
+            self._fail(position, unreadable(error), event_id)
             return False
         if not isinstance(found, JoinVerdict):
             self.waiting[position] = found
             return False
         if found is JoinVerdict.SKIP:
-            self.settle(position, TaskOutcome.SKIPPED, now)
+            self.settle(position, TaskOutcome.SKIPPED, event_id)
             return False
         needed = () if position in plan.ordered else plan.requires[position]
         self.inputs[position] = tuple(
             other for other in needed if self._outcome(other) is TaskOutcome.COMPLETED
         )
-        return rules.when is None or self._is_true(rules.when, position, now)
+        return rules.when is None or self._is_true(rules.when, position, event_id)
 
     def _outcome(self, position: int) -> TaskOutcome | None:
         return self.outcomes.get(position) or self.before.outcomes.get(position)
@@ -154,44 +161,51 @@ class RuledUpdate(Update):
             grows,
         )
 
-    def _is_true(self, when: str, position: int, now: int) -> bool:
+    def _is_true(self, when: str, position: int, event_id: int) -> bool:
         """Return True if the condition of a task is true; else settle the task."""
         inputs = self.before.inputs.insert(position, self.inputs[position])
         try:
             is_true = holds(when, evolve(self.before, state=self.state, inputs=inputs).seen_by(position))
         except (PayloadError, SpecError) as error:
-            self._fail(position, unreadable(error), now)
+            self._fail(position, unreadable(error), event_id)
             return False
         if not is_true:
-            self.settle(position, TaskOutcome.SKIPPED, now)
+            self.settle(position, TaskOutcome.SKIPPED, event_id)
         return is_true
 
-    def _fail(self, position: int, message: str, now: int) -> None:
-        continues = self.before.plan.rules_at(position).on_error == "continue" or self._tolerant(position)
+    def _fail(self, position: int, message: str, event_id: int) -> None:
+        rules = self.before.plan.rules_at(position)
+        continues = rules.on_error == "continue" or self._tolerant_group(position) is not None
         (self.continued if continues else self.failed)[position] = message
-        self.settle(position, TaskOutcome.CONTINUED if continues else TaskOutcome.FAILED, now)
+        self.settle(position, TaskOutcome.CONTINUED if continues else TaskOutcome.FAILED, event_id)
 
-    def settle(self, position: int, outcome: TaskOutcome, now: int, *, has_item: bool = False) -> None:
-        """Set the outcome of a task by an event, and examine the tasks that wait for it."""
-        plan, group = self.before.plan, self._tolerant(position)
+    def settle(self, position: int, outcome: TaskOutcome, event_id: int, *, has_item: bool = False) -> None:
+        """Set the outcome of a task, and examine the tasks that wait for it.
+
+        Args:
+            position: The position of the task.
+            outcome: Its outcome, unless it is one failure too many of its group, which fails the run.
+            event_id: The id of the event that settles it, whose time is in ``times``; 0 for the start.
+            has_item: True if the item of the task has that time too.
+        """
+        plan, group = self.before.plan, self._tolerant_group(position)
         before = None if group is None else self._count(group)
         if group is not None:
             outcome = self._counted(position, outcome, group)
         self.outcomes[position] = outcome
         if not has_item:
-            self.ends[position] = self.times[now]
+            self.ends[position] = self.times[event_id]
         for dependent in plan.dependents[position]:
             left = self.requirements_left(dependent)
             if not left:
                 continue
             self.waiting[dependent] = left - 1
             if left == 1:
-                at = max(now, self._since(dependent))
-                heappush(self.todo, (at, plan.rank[dependent], dependent))
+                self._examine_at(dependent, max(event_id, self._joined_at(dependent)))
         if group is not None and before is not None and outcome is TaskOutcome.COMPLETED:
-            self._go_on(group, before, now)
+            self._skip_surplus(group, before, event_id)
 
-    def _tolerant(self, position: int) -> SiblingGroup | None:
+    def _tolerant_group(self, position: int) -> SiblingGroup | None:
         """Return the group of a task whose failure by itself does not fail the run; None if there is none."""
         group = self.before.groups.of(position)
         return group if group is not None and group.limits.tolerates else None
@@ -213,8 +227,11 @@ class RuledUpdate(Update):
         self.failed[position] = f"{message}; {problem}" if message else problem
         return TaskOutcome.FAILED
 
-    def _go_on(self, group: SiblingGroup, before: SiblingCount, now: int) -> None:
-        """If a group has just enough results, skip what was never started, and examine what waits for it."""
+    def _skip_surplus(self, group: SiblingGroup, before: SiblingCount, event_id: int) -> None:
+        """Skip the tasks of a group that were never started, if it now has just enough results.
+
+        The tasks that wait for any of the group need not wait for the rest of it, and are examined.
+        """
         plan, items, count = self.before.plan, self.state.items, self._count(group)
         if group.limits.is_enough(before.completed) or not group.limits.is_enough(count.completed):
             return
@@ -223,12 +240,11 @@ class RuledUpdate(Update):
         self.counts[group.generator] = evolve(count, surplus=frozenset(surplus))
         for member in surplus:
             self.next_steps[member] = NoStep.SKIPPED
-            self.settle(member, TaskOutcome.SKIPPED, now)
+            self.settle(member, TaskOutcome.SKIPPED, event_id)
         waiting = {dependent for member in rest for dependent in plan.dependents[member]}
         for dependent in filter(self.requirements_left, waiting.difference(group.members)):
             self.waiting[dependent] = 0
-            at = max(now, self._since(dependent))
-            heappush(self.todo, (at, plan.rank[dependent], dependent))
+            self._examine_at(dependent, max(event_id, self._joined_at(dependent)))
 
 
 def _is_settled(step: NextStep) -> bool:

@@ -8,8 +8,8 @@ from datetime import datetime
 from typing import Any
 
 from floto.core.decide.child_record import with_record
+from floto.core.decide.custom_kinds import check_custom
 from floto.core.decide.next_step import EndWait, Start, Step, Wait
-from floto.core.decide.own_kinds import check_own
 from floto.core.decide.progress import Progress
 from floto.core.decide.update import unreadable
 from floto.core.errors import PayloadError, SpecError
@@ -41,7 +41,7 @@ def starts(progress: Progress, shared_context: Mapping[str, Any]) -> tuple[list[
     if not progress.steps:
         return [], {}
     room = room_to_open(progress.state)
-    turns = room_in_groups(progress)
+    group_room = room_in_groups(progress)
     found: list[Decision] = []
     failures: dict[str, str] = {}
     for position, step in sorted(progress.steps.items()):
@@ -50,18 +50,21 @@ def starts(progress: Progress, shared_context: Mapping[str, Any]) -> tuple[list[
             continue
         task = progress.plan.tasks[position]
         kind = Kind.TIMER if isinstance(step, Wait) else task.key[0]
-        turn = progress.groups.generator_of.get(position) if turns and isinstance(step, Start) else None
-        if room[kind] <= 0 or (turn in turns and turns[turn] <= 0):
+        # A wait before an attempt is not in flight, so it needs no room in its group.
+        is_grouped = group_room and isinstance(step, Start)
+        group = progress.groups.generator_of.get(position) if is_grouped else None
+        if room[kind] <= 0 or group_room.get(group, 1) <= 0:
             continue
         room[kind] -= 1
         try:
             decision = _decision(task, position, step, progress, shared_context)
         except (PayloadError, SpecError) as error:
             failures[task.id_] = unreadable(error)
-        else:
-            found += [] if decision is None else [decision]
-            if decision is not None and turn in turns:
-                turns[turn] -= 1
+            continue
+        if decision is not None:
+            found.append(decision)
+            if group in group_room:
+                group_room[group] -= 1
     return found, failures
 
 
@@ -95,7 +98,7 @@ def _decision(
 ) -> Decision | None:
     if isinstance(step, Wait):
         return step.timer(control=task.id_)
-    attempt, checkpoint = _earlier(task, progress.state)
+    attempt, checkpoint = _attempt_and_checkpoint(task, progress.state)
     decision = with_timeouts(
         task.start(given_for(position, progress, shared_context)),
         progress.codec.payloads,
@@ -104,20 +107,22 @@ def _decision(
         tags=progress.state.start.tag_list or (),
     )
     if isinstance(decision, StartChildWorkflowExecution):
-        decision = _going_on(decision, task, progress)
+        _check_workflow_id(decision, progress.state)
+        decision = _with_kept_record(decision, task, progress)
     _check_lengths(task, decision)
-    check_own(task, decision)
+    check_custom(task, decision)
     return routed(decision, progress.state.start)
 
 
-def _going_on(decision: StartChildWorkflowExecution, task: Task, progress: Progress) -> Decision:
-    """Return the decision that starts a child, with what a redriven run keeps for it, if that fits.
-
-    Raises ``SpecError`` for a child with the workflow id of the run itself, which it would wait for.
-    """
-    own = progress.state.execution
+def _check_workflow_id(decision: StartChildWorkflowExecution, state: State) -> None:
+    """Raise ``SpecError`` for a child with the workflow id of its own run, which would wait for itself."""
+    own = state.execution
     if own is not None and decision.workflow_id == own.workflow_id:
         raise SpecError((f"its workflow id {own.workflow_id!r} is that of its own run",))
+
+
+def _with_kept_record(decision: StartChildWorkflowExecution, task: Task, progress: Progress) -> Decision:
+    """Return the decision that starts a child, with what a redriven run keeps for it, if that fits."""
     kept = progress.state.markers.get(CHECKPOINT_PREFIX + task.id_) if progress.state.markers else None
     if kept is None:
         return decision
@@ -153,10 +158,10 @@ def _ready_at(position: int, progress: Progress) -> datetime:
     return max(ends) if ends else progress.state.begun_at
 
 
-def _earlier(task: Task, state: State) -> tuple[int, str]:
-    """Return the number of a task's next attempt, and what an earlier one left; 1 and '' for custom kinds.
+def _attempt_and_checkpoint(task: Task, state: State) -> tuple[int, str]:
+    """Return the number of a task's next attempt, and the details of the last heartbeat of an earlier one.
 
-    Their workers may not be floto's.
+    1 and '' for tasks that are not floto's activities: no worker of floto would read them.
     """
     if not isinstance(task, ActivityTask):
         return 1, ""

@@ -1,4 +1,4 @@
-"""The check of the decisions of users' own kinds of task.
+"""The check of the decisions that users' own kinds of task return.
 
 SWF refuses a response as a whole, so one decision that it refuses would fail the run without its cleanup. A
 decision that opens another item than the one that its task waits for would be made again after every event.
@@ -20,7 +20,7 @@ from floto.core.swf.field_validation import problems
 from floto.core.swf.identifiers import shown
 from floto.core.swf.reserved_names import child_of, task_of
 
-_FLOTOS = frozenset(CODEC.types.values())
+_SHIPPED_KINDS = frozenset(CODEC.types.values())
 
 
 def _signal_id(decision: Any) -> str:
@@ -39,7 +39,7 @@ _OPENS: Mapping[type, tuple[Kind, Callable[[Any], str]]] = {
 }
 
 
-def check_own(task: Task, decision: Decision | None) -> None:
+def check_custom(task: Task, decision: Decision | None) -> None:
     """Raise ``SpecError`` for a decision of a user's own kind that would never start its task.
 
     A decision of None is not checked: such a task waits for something that another program does.
@@ -48,7 +48,7 @@ def check_own(task: Task, decision: Decision | None) -> None:
         task: The task.
         decision: What its ``start`` returned.
     """
-    if decision is None or type(task) in _FLOTOS:
+    if decision is None or type(task) in _SHIPPED_KINDS:
         return
     found = _problems(decision, task.key)
     if found:
