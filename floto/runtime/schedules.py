@@ -10,7 +10,13 @@ from zoneinfo import ZoneInfo
 from attrs import define, evolve, fields, frozen
 
 from floto.core.decide.child_requests import CHILD_TYPE
-from floto.core.decide.schedule import SCHEDULE_LIST, SCHEDULE_TYPE, ScheduleView, schedule_input, view
+from floto.core.decide.schedule import (
+    SCHEDULE_LIST,
+    SCHEDULE_TYPE,
+    ScheduleView,
+    schedule_input,
+    view_schedule,
+)
 from floto.core.errors import (
     FlotoError,
     HistoryError,
@@ -140,7 +146,7 @@ def read(service: Service, info: ExecutionInfo) -> ScheduleView:
     """Return what the history of a schedule says. Raises ``UnreadableSchedule``."""
     events = retry_read(service.history, info.execution)
     try:
-        return view(fold(events, evolve(EMPTY, execution=info.execution)))
+        return view_schedule(fold(events, evolve(EMPTY, execution=info.execution)))
     except (HistoryError, PayloadError, PayloadsNeeded, SpecError) as error:
         raise UnreadableSchedule(info.execution.workflow_id, str(error).replace("\n", "; ")) from error
 

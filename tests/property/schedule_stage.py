@@ -10,7 +10,7 @@ from typing import Any
 
 from attrs import evolve, frozen
 
-from floto.core.decide.schedule import SCHEDULE_TYPE, ScheduleView, schedule_input, view
+from floto.core.decide.schedule import SCHEDULE_TYPE, ScheduleView, schedule_input, view_schedule
 from floto.core.engine.world import World
 from floto.core.payloads import payload
 from floto.core.spec.schedule import SCHEDULE_CODEC, Schedule
@@ -136,7 +136,7 @@ class Stage:
             task = self.poll()
         if task is None:
             return None
-        found = view(self._state(task))
+        found = view_schedule(self._state(task))
         for workflow_id in found.terminate:
             self.stopped.append(workflow_id)
             self.world.terminate(workflow_id, "overlap", None, self.now)
@@ -176,7 +176,7 @@ class Stage:
     def view(self) -> ScheduleView:
         """The schedule as its latest history says."""
         last = self.runs[-1]
-        return view(state_of(last.events, last.execution))
+        return view_schedule(state_of(last.events, last.execution))
 
     @property
     def fires(self) -> list[str]:

@@ -1,7 +1,7 @@
 """Children that a run starts on request: what the daemon and schedules have in common.
 
-Level-triggered, as ``decide`` is: a request is handled by the child whose key has its id, or by a note. The
-run continues as new before its history grows long.
+Level-triggered, as ``decide`` is: a request is handled by the child whose key has its id, or by a marker with
+the problem that there is no child. The run continues as new before its history grows long.
 """
 
 from __future__ import annotations
@@ -47,26 +47,26 @@ FULL_EVENTS = LATE_EVENTS
 
 
 def next_step_of_child(id_: str, state: State) -> NextStep:
-    """Return what is to be decided for the child of a request."""
+    """Return the next step of the child of a request; ``id_`` is the id in its key."""
     item = state.items.get((Kind.CHILD, id_))
     if item is None:
         return START
     if item.status is not Status.REFUSED:
         return NoStep.IN_FLIGHT if item.status is Status.SCHEDULED else NoStep.DONE
-    step = next_attempt(item, id_, None, state, run_id(state))
+    step = next_attempt(item, id_, None, state, need_run_id(state))
     if state.last_event_id >= FULL_EVENTS and step != START:
         return Exhausted(failure_of(item.failures[-1]).message)
     return step
 
 
-def settled(
-    next_steps: Iterable[tuple[T, NextStep]], decision: Callable[[T, NextStep], Decision], state: State
+def decisions_for(
+    next_steps: Iterable[tuple[T, NextStep]], decide: Callable[[T, NextStep], Decision], state: State
 ) -> list[Decision]:
     """Return the decisions for requests, as far as SWF's limits allow.
 
     Args:
-        next_steps: The requests, each with what is to be decided for it.
-        decision: Returns the start of a request's child, or a marker.
+        next_steps: The requests, each with its next step.
+        decide: Returns the start of a request's child, or the marker of its problem.
         state: The state of the run.
     """
     room = room_to_open(state)
@@ -75,9 +75,10 @@ def settled(
         kind = Kind.TIMER if isinstance(step, Wait) else Kind.CHILD
         if isinstance(step, NoStep) or (not isinstance(step, Exhausted) and room[kind] <= 0):
             continue
-        made = step.timer() if isinstance(step, Wait) else decision(request, step)
-        room[kind] -= not isinstance(made, RecordMarker)
-        found.append(made)
+        decision = step.timer() if isinstance(step, Wait) else decide(request, step)
+        if not isinstance(decision, RecordMarker):
+            room[kind] -= 1
+        found.append(decision)
     return found
 
 
@@ -89,7 +90,7 @@ def start_child(
     tags: tuple[str, ...] | None,
 ) -> StartChildWorkflowExecution:
     """Start the child of a request. Raises ``SpecError`` or ``PayloadError``."""
-    refuse(task.problems())
+    raise_problems(task.problems())
     given = Given(
         context=dict(context),
         execution=state.execution,
@@ -102,49 +103,55 @@ def start_child(
     started = cast("StartChildWorkflowExecution", routed(task.start(given), state.start))
     decision = evolve(started, tag_list=tags)
     # SWF refuses a response as a whole: one malformed child must not keep the others from starting.
-    refuse(problems(decision))
+    raise_problems(problems(decision))
     return decision
 
 
-def refuse(found: Iterable[str]) -> None:
+def raise_problems(found: Iterable[str]) -> None:
     """Raise ``SpecError`` if there are problems."""
     if found := tuple(found):
         raise SpecError(found)
 
 
-def note(event: Event, problem: str) -> RecordMarker:
+def problem_marker(signal: Event, problem: str) -> RecordMarker:
     """Record why a signal has no effect."""
-    noted = {"signal": event.id, "problem": shortened(problem, MESSAGE_LIMIT)}
-    return RecordMarker(marker_name=note_name(event), details=payload.dumps(noted, "a note"))
+    details = {"signal": signal.id, "problem": shortened(problem, MESSAGE_LIMIT)}
+    return RecordMarker(marker_name=problem_marker_name(signal), details=payload.dumps(details, "a note"))
 
 
-def note_name(event: Event) -> str:
+def problem_marker_name(signal: Event) -> str:
     """Return the name of the marker of a signal that has no effect."""
-    return f"{NOTE_PREFIX}{event.id}"
+    return f"{NOTE_PREFIX}{signal.id}"
 
 
-def note_of(decision: Decision) -> str | None:
-    """Return the details of a marker that records why a signal has no effect; None for other decisions."""
-    is_note = isinstance(decision, RecordMarker) and decision.marker_name.startswith(NOTE_PREFIX)
-    return cast("RecordMarker", decision).details if is_note else None
+def recorded_problem(decision: Decision) -> str | None:
+    """Return the details of a ``problem_marker``; None for other decisions."""
+    if isinstance(decision, RecordMarker) and decision.marker_name.startswith(NOTE_PREFIX):
+        return decision.details
+    return None
 
 
-def run_id(state: State) -> str:
+def need_run_id(state: State) -> str:
     """Return the run id. Raises ``HistoryError`` if the history does not name it."""
     if state.execution is None:
         raise HistoryError(None, "the history does not name its execution, which children on request need")
     return state.execution.run_id
 
 
-def renewed(state: State, continuation: Callable[[], Decision]) -> list[Decision]:
-    """Continue as new, after the timer that follows a transient refusal; nothing after a permanent one."""
+def continue_as_new(state: State, continuation: Callable[[], Decision]) -> list[Decision]:
+    """Continue as new, after the timer that follows a transient refusal; nothing after a permanent one.
+
+    Args:
+        state: The state of the run.
+        continuation: Returns the decision; called only if no timer is open before it.
+    """
     step = next_step_of_continuation(RENEWAL_TASK, state, state.execution.run_id if state.execution else "")
     if isinstance(step, Wait):
         return [step.timer()]
     return [continuation()] if isinstance(step, Start) else []
 
 
-def age(state: State) -> float:
+def timeout_share(state: State) -> float:
     """Return the share of the run's execution timeout that has passed; 0 if it has none."""
     limit = state.start.execution_start_to_close_timeout or ""
     if not limit.isdecimal() or not int(limit):

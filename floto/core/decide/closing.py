@@ -119,10 +119,16 @@ def cancel(progress: Progress) -> list[Decision]:
 
 
 def fail(progress: Progress, failures: Mapping[str, str], reason: str | None = None) -> list[Decision]:
-    """Fail the run, after its cleanup if the spec has tasks for that, or has the run repeated."""
+    """Fail the run, after its cleanup; a spec that always repeats then continues as new instead.
+
+    Args:
+        progress: The progress of the run.
+        failures: Messages by the id of the failed task.
+        reason: The reason of a run without a cleanup; None for one that names the tasks.
+    """
     has_cleanup = progress.spec.on_failure or progress.plan.undos
     if not has_cleanup and progress.spec.repeat_workflow != ALWAYS:
-        return _fail(progress.state, failures, reason or _reason(failures))
+        return _fail_without_cleanup(progress.state, failures, reason or _reason(failures))
     noted: list[Decision] = []
     if noted_failures(progress.state) is None:
         text = _failures_json(failures)
@@ -139,7 +145,7 @@ def _after_cleanup(progress: Progress, failures: Mapping[str, str]) -> list[Deci
     """Fail the run, or continue as new if the spec always repeats and no cancellation was requested."""
     state = progress.state
     if progress.spec.repeat_workflow != ALWAYS or state.cancel_requested is not None:
-        return [failed(_reason(failures), failures)]
+        return [fail_at_once(_reason(failures), failures)]
     step = next_step_of_continuation(REPEAT_TASK, state, progress.seed)
     if isinstance(step, Wait):
         return [step.timer()]
@@ -150,7 +156,7 @@ def _after_cleanup(progress: Progress, failures: Mapping[str, str]) -> list[Deci
     except PayloadError as error:
         problem = unreadable(error)
     failures = {**failures, "repeat_workflow": problem}
-    return [failed(_reason(failures), failures)]
+    return [fail_at_once(_reason(failures), failures)]
 
 
 def _reason(failures: Iterable[str]) -> str:
@@ -239,17 +245,17 @@ def _may_request_again(request: Item, opened: Event) -> bool:
     return failures[-1].passes and REFUSED_TIMER.delay(retry) is not None
 
 
-def _fail(state: State, failures: Mapping[str, str], reason: str) -> list[Decision]:
+def _fail_without_cleanup(state: State, failures: Mapping[str, str], reason: str) -> list[Decision]:
     """Fail the run after requesting the cancellation of its children, which would otherwise go on."""
     children = [key for key in open_work(state, ()) if key[0] is Kind.CHILD]
     found = [decision for key in children for decision in _cancel_child(state.items[key], state)]
     if any(state.items[key].status is Status.SCHEDULED for key in children):
         return found
-    return [*found, failed(reason, failures)]
+    return [*found, fail_at_once(reason, failures)]
 
 
-def failed(reason: str, failures: Mapping[str, str]) -> Decision:
-    """Fail the run at once."""
+def fail_at_once(reason: str, failures: Mapping[str, str]) -> Decision:
+    """Return the decision that fails a run; of the messages by task id, as many are recorded as fit."""
     return FailWorkflowExecution(reason=shortened(reason, REASON_LIMIT), details=_failures_json(failures))
 
 

@@ -16,17 +16,17 @@ from attrs import evolve
 
 from floto.core.decide.child_requests import (
     CHILD_TYPE,
-    age,
+    continue_as_new,
+    decisions_for,
+    need_run_id,
     next_step_of_child,
-    note,
-    note_name,
-    renewed,
-    run_id,
-    settled,
+    problem_marker,
+    problem_marker_name,
     start_child,
+    timeout_share,
 )
 from floto.core.decide.closing import as_new
-from floto.core.decide.decide import awaits_more, fitting, spec_of
+from floto.core.decide.decide import awaits_more, fit_response, spec_of
 from floto.core.decide.next_step import Exhausted, NextStep, NoStep
 from floto.core.decide.update import unreadable
 from floto.core.errors import PayloadError, PayloadsNeeded, PayloadsUnavailable, SpecError
@@ -80,9 +80,11 @@ def decide_daemon(state: State, *, domain: str | None = None, codec: TaskCodec =
         for event in state.signals.get(SIGNAL, ())
         if (step := _next_step(event, state)) is not NoStep.DONE
     ]
-    found = settled(unsettled, lambda event, step: _decision(event, step, state, domain, codec), state)
+    found = decisions_for(unsettled, lambda event, step: _decision(event, step, state, domain, codec), state)
     noted = sum(isinstance(decision, RecordMarker) for decision in found)
-    return fitting([*found, *_when_idle(state, noted, codec)] if noted == len(unsettled) else found, state)
+    if noted == len(unsettled):
+        found += _when_idle(state, noted, codec)
+    return fit_response(found, state)
 
 
 def task_lists(state: State, codec: TaskCodec = CODEC) -> tuple[str, ...]:
@@ -109,8 +111,8 @@ def child_lists(input: str | None, task_list: str, codec: TaskCodec = CODEC) -> 
 
 
 def _next_step(event: Event, state: State) -> NextStep:
-    """Return what is to be decided for one signal."""
-    name = note_name(event)
+    """Return the next step of one signal."""
+    name = problem_marker_name(event)
     # Do not retry a marker that SWF refused: the refusal is permanent.
     if name in state.markers or (Kind.MARKER, name) in state.items:
         return NoStep.DONE
@@ -124,11 +126,11 @@ def _decision(
     event: Event, step: NextStep, state: State, domain: str | None, codec: TaskCodec
 ) -> StartChildWorkflowExecution | RecordMarker:
     if isinstance(step, Exhausted):
-        return note(event, step.message)
+        return problem_marker(event, step.message)
     try:
         return _child(event, state, domain, codec)
     except (PayloadError, SpecError) as error:
-        return note(event, unreadable(error))
+        return problem_marker(event, unreadable(error))
 
 
 def _child(event: Event, state: State, domain: str | None, codec: TaskCodec) -> StartChildWorkflowExecution:
@@ -192,7 +194,7 @@ def _workflow_type(value: Any) -> WorkflowType:
 
 def _workflow_id(event: Event, state: State) -> str:
     """Return a workflow id that is unique to a signal; event ids alone restart in each run of a daemon."""
-    digest = sha1(run_id(state).encode(), usedforsecurity=False).hexdigest()[:_DIGITS]
+    digest = sha1(need_run_id(state).encode(), usedforsecurity=False).hexdigest()[:_DIGITS]
     daemon = state.execution.workflow_id if state.execution else ""
     return f"{daemon[:_ID_LIMIT]}:{digest}:{event.id}"
 
@@ -220,13 +222,13 @@ def _when_idle(state: State, noted: int, codec: TaskCodec) -> list[Decision]:
     children = state.open_count.get(Kind.CHILD, 0)
     # With the events of this response: SWF schedules no decision task after it for those alone.
     events = state.last_event_id + (1 + noted if state.decision_tasks.started is not None else 0)
-    if not (events >= RENEW_EVENTS or children >= RENEW_CHILDREN or age(state) >= 1 / 2):
+    if not (events >= RENEW_EVENTS or children >= RENEW_CHILDREN or timeout_share(state) >= 1 / 2):
         return []
     # After a permanent refusal the daemon goes on in this run.
-    return renewed(state, lambda: _renewed(state, codec))
+    return continue_as_new(state, lambda: _continued(state, codec))
 
 
-def _renewed(state: State, codec: TaskCodec) -> Decision:
+def _continued(state: State, codec: TaskCodec) -> Decision:
     """Continue as new with the task lists of the children in the input."""
     decision, lists = as_new(state, state.start.input), task_lists(state, codec)
     given = _object(state.start.input)

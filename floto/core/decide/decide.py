@@ -14,7 +14,7 @@ from typing import Any, overload
 
 from attrs import fields
 
-from floto.core.decide.closing import cancel, complete, fail, failed
+from floto.core.decide.closing import cancel, complete, fail, fail_at_once
 from floto.core.decide.context import workflow_context
 from floto.core.decide.phase import RunPhase, phase, run_failures
 from floto.core.decide.progress import Progress, begin
@@ -36,6 +36,7 @@ from floto.core.swf.wire import decision_to_swf
 
 #: Maximum characters of the decisions in one response; SWF takes requests of 1 MB, the rest is for the frame.
 RESPONSE_LIMIT = 900_000
+#: Upper bound of the characters of a decision without its ``_long_fields``.
 _DECISION_SIZE = 20_000
 
 
@@ -78,7 +79,7 @@ def decisions(progress: Progress) -> list[Decision]:
     state = progress.state
     if state.started is None or awaits_more(state):
         return []
-    return fitting(_DECISIONS[phase(progress)](progress), state)
+    return fit_response(_DECISIONS[phase(progress)](progress), state)
 
 
 def spec_of(input: str | None, codec: TaskCodec = CODEC) -> DeciderSpec | None:
@@ -103,12 +104,12 @@ def _start_ready(progress: Progress) -> list[Decision]:
     try:
         shared_context = workflow_context(progress.state, progress.codec)
     except PayloadError as error:
-        return [failed("the workflow's input cannot be read", {"workflow": str(error)})]
+        return [fail_at_once("the workflow's input cannot be read", {"workflow": str(error)})]
     found, failures = starts(progress, shared_context)
     return fail(progress, failures) if failures else found
 
 
-def _fail(progress: Progress) -> list[Decision]:
+def _fail_run(progress: Progress) -> list[Decision]:
     return fail(progress, run_failures(progress))
 
 
@@ -116,41 +117,42 @@ def _fail(progress: Progress) -> list[Decision]:
 _DECISIONS: Mapping[RunPhase, Callable[[Progress], list[Decision]]] = {
     RunPhase.RUNNING: _start_ready,
     RunPhase.COMPLETING: complete,
-    RunPhase.FAILING: _fail,
-    RunPhase.CLEANING_UP: _fail,
+    RunPhase.FAILING: _fail_run,
+    RunPhase.CLEANING_UP: _fail_run,
     RunPhase.CANCELING: cancel,
     RunPhase.CLOSED: lambda _: [],
 }
 
 
 def awaits_more(state: State) -> bool:
-    """Return True until the timer has fired that ``fitting`` starts for the rest of the decisions.
+    """Return True if a run must not be decided yet.
 
-    The same until all parts of what a redriven run keeps have arrived, unless its cancellation is requested.
+    That is while the timer of ``fit_response`` is open, and until all parts of what a redriven run keeps have
+    arrived, unless its cancellation is requested.
     """
     more = state.items.get((Kind.TIMER, MORE_TIMER))
     return (more is not None and more.is_open) or (state.cancel_requested is None and awaits_parts(state))
 
 
-def fitting(found: list[Decision], state: State) -> list[Decision]:
+def fit_response(found: list[Decision], state: State) -> list[Decision]:
     """Return as many decisions as one response holds, and a timer that wakes the decider for the rest.
 
     Where SWF permits no further timer, one of the open ones wakes it.
     """
+    # Two fast paths, which suffice almost always: an upper bound, then the length of the whole list.
     if sum(map(_size_bound, found)) <= RESPONSE_LIMIT:
         return found
-    # Fast path: encode the whole list once; it almost always fits.
     if len(json.dumps(list(map(decision_to_swf, found)))) <= RESPONSE_LIMIT:
         return found
     size = 0
     for count, decision in enumerate(found):
         size += len(json.dumps(decision_to_swf(decision))) + 2
         if size > RESPONSE_LIMIT:
-            return [*found[:count], *_more(found[:count], state)]
+            return [*found[:count], *_wake_for_rest(found[:count], state)]
     return found
 
 
-def _more(found: list[Decision], state: State) -> list[Decision]:
+def _wake_for_rest(found: list[Decision], state: State) -> list[Decision]:
     timers = state.open_count.get(Kind.TIMER, 0) + sum(isinstance(each, StartTimer) for each in found)
     return [StartTimer(timer_id=MORE_TIMER, start_to_fire_timeout="0")] if timers < OPEN_LIMIT else []
 

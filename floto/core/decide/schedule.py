@@ -21,15 +21,15 @@ from floto.core.decide import schedule_memory as m
 from floto.core.decide.child_requests import (
     CHILD_TYPE,
     FULL_EVENTS,
-    age,
+    continue_as_new,
+    decisions_for,
     next_step_of_child,
-    note,
-    renewed,
-    settled,
+    problem_marker,
     start_child,
+    timeout_share,
 )
-from floto.core.decide.closing import CANCEL_REQUESTS, as_new, failed
-from floto.core.decide.decide import awaits_more, fitting
+from floto.core.decide.closing import CANCEL_REQUESTS, as_new, fail_at_once
+from floto.core.decide.decide import awaits_more, fit_response
 from floto.core.decide.next_step import Exhausted, wait_for
 from floto.core.decide.schedule_memory import Launch, Memory, read_memory
 from floto.core.decide.update import unreadable
@@ -95,7 +95,7 @@ def decide_schedule(state: State, *, codec: TaskCodec = SCHEDULE_CODEC) -> list[
         HistoryError: if the state does not name its execution, or what the schedule remembers is unreadable.
         SpecError: if the schedule cannot be read.
     """
-    return [] if state.started is None else list(view(state, codec=codec).decisions)
+    return [] if state.started is None else list(view_schedule(state, codec=codec).decisions)
 
 
 def schedule_input(
@@ -108,7 +108,7 @@ def schedule_input(
     return dumps_plain(value, "the input of the schedule", codec.payloads)
 
 
-def view(state: State, *, codec: TaskCodec = SCHEDULE_CODEC) -> ScheduleView:
+def view_schedule(state: State, *, codec: TaskCodec = SCHEDULE_CODEC) -> ScheduleView:
     """Return the schedule of a run with its decisions. Raises the errors of ``decide_schedule``."""
     schedule, before = _recalled(state, codec)
     if state.closed is not None:
@@ -116,36 +116,36 @@ def view(state: State, *, codec: TaskCodec = SCHEDULE_CODEC) -> ScheduleView:
         last = _with_ends(before, state)
         return ScheduleView(state, schedule, last, last, ())
     at = state.now
-    notes: list[Decision] = []
+    problems: list[Decision] = []
     memory = before
     for event in sorted(_occurrences(state, memory), key=lambda event: event.id):
         memory = m.advance(memory, schedule, event.at, at)
         if m.is_behind(memory, schedule, event.at):
             break
         try:
-            schedule, memory = _after(event, schedule, memory, state, codec)
+            schedule, memory = _after_occurrence(event, schedule, memory, state, codec)
         except (PayloadError, SpecError) as error:
-            notes.append(note(event, unreadable(error)))
+            problems.append(problem_marker(event, unreadable(error)))
         memory = evolve(memory, seen=max(memory.seen, event.id if _is_signal(event) else 0))
     else:
         memory = m.advance(memory, schedule, at, at)
     memory = _startable(memory, schedule, state, codec)
     if awaits_more(state):
         return ScheduleView(state, schedule, memory, before, ())
-    found = _decisions(schedule, memory, before, state, codec)
+    found = [*problems, *_decisions(schedule, memory, before, state, codec)]
     ends = _to_terminate(schedule, memory, state)
-    return ScheduleView(state, schedule, memory, before, tuple(fitting([*notes, *found], state)), ends)
+    return ScheduleView(state, schedule, memory, before, tuple(fit_response(found, state)), ends)
 
 
 def _recalled(state: State, codec: TaskCodec) -> tuple[Schedule, Memory]:
     """Return the schedule and what it remembers, as of the last decision."""
-    given = _given(state, codec)
-    schedule = _read_schedule(given.get(SCHEDULE_KEY), codec)
+    input = _input(state, codec)
+    schedule = _read_schedule(input.get(SCHEDULE_KEY), codec)
     marker = state.markers.get(MEMORY_MARKER)
     if marker is not None:
         memory = read_memory(payload.loads(marker.data.details))
-    elif MEMORY_KEY in given:
-        memory = read_memory(given[MEMORY_KEY])
+    elif MEMORY_KEY in input:
+        memory = read_memory(input[MEMORY_KEY])
     else:
         memory = Memory(
             after=state.begun_at, paused=(schedule.note or "created paused") if schedule.paused else None
@@ -171,7 +171,8 @@ def _known_schedule(text: str) -> Schedule:
     return as_schedule(SCHEDULE_CODEC.loads(text))
 
 
-def _given(state: State, codec: TaskCodec) -> Mapping[str, Any]:
+def _input(state: State, codec: TaskCodec) -> Mapping[str, Any]:
+    """Return the input of a schedule's run. Raises ``SpecError``."""
     try:
         value = read(payload.loads(state.start.input), "the input of the schedule", codec.payloads)
     except PayloadError as error:
@@ -210,7 +211,7 @@ def _is_signal(event: Event) -> bool:
     return hasattr(event.data, "signal_name")
 
 
-def _after(
+def _after_occurrence(
     event: Event, schedule: Schedule, memory: Memory, state: State, codec: TaskCodec
 ) -> tuple[Schedule, Memory]:
     """Return the schedule and its memory after one occurrence. Raises ``SpecError`` or ``PayloadError``."""
@@ -220,7 +221,7 @@ def _after(
         return schedule, m.ended(memory, schedule, launch, end)
     match event.data.signal_name:
         case "pause":
-            return schedule, m.pause(memory, str(_value(event, codec) or "paused"))
+            return schedule, m.pause(memory, str(_signal_input(event, codec) or "paused"))
         case "resume":
             return schedule, m.resume(memory, schedule, event.at)
         case "update":
@@ -230,22 +231,22 @@ def _after(
         raise SpecError((f"{len(memory.waiting)} starts and backfills wait already",))
     if event.data.signal_name == TRIGGER:
         return schedule, m.trigger(memory, schedule, event.at)
-    return schedule, m.backfill(memory, schedule, *_span(event, schedule, codec), event.at)
+    return schedule, m.backfill(memory, schedule, *_backfilled_span(event, schedule, codec), event.at)
 
 
-def _value(event: Event, codec: TaskCodec) -> Any:
+def _signal_input(event: Event, codec: TaskCodec) -> Any:
     return read(payload.loads(event.data.input), "the input of the signal", codec.payloads)
 
 
 def _update(event: Event, schedule: Schedule, codec: TaskCodec) -> Schedule:
-    new = _read_schedule(_value(event, codec), codec)
+    new = _read_schedule(_signal_input(event, codec), codec)
     if new.id_ != schedule.id_:
         raise SpecError((f"a schedule keeps its id {schedule.id_!r}; {new.id_!r} is another schedule",))
     return new
 
 
-def _span(event: Event, schedule: Schedule, codec: TaskCodec) -> tuple[datetime, datetime]:
-    value = _value(event, codec)
+def _backfilled_span(event: Event, schedule: Schedule, codec: TaskCodec) -> tuple[datetime, datetime]:
+    value = _signal_input(event, codec)
     try:
         first, last = (moment(value[name], schedule.time_zone) for name in ("from", "to"))
     except (KeyError, OverflowError, TypeError, ValueError):
@@ -300,11 +301,12 @@ def _decisions(
     if state.cancel_requested is not None:
         return [] if is_starting else [CancelWorkflowExecution(details=_counts(memory))]
     if (Kind.MARKER, MEMORY_MARKER) in state.items:
-        return [failed("SWF refuses the marker of the schedule", {MEMORY_MARKER: "RecordMarker was refused"})]
+        failures = {MEMORY_MARKER: "RecordMarker was refused"}
+        return [fail_at_once("SWF refuses the marker of the schedule", failures)]
     renewal = [] if is_starting or _occurrences(state, memory) else _renewal(schedule, memory, state, codec)
     if closes(renewal):
         return renewal
-    starts = settled(
+    starts = decisions_for(
         [(each, next_step_of_child(each.id_, state)) for each in memory.open],
         lambda launch, _: _child(launch, schedule, state, codec),
         state,
@@ -329,9 +331,9 @@ def _marker(memory: Memory) -> RecordMarker:
 def _renewal(schedule: Schedule, memory: Memory, state: State, codec: TaskCodec) -> list[Decision]:
     """Continue as new when the history is long or the run old, if possible while no run is open."""
     is_free = schedule.overlap == Overlap.ALLOW_ALL or not _started(memory, state)
-    must = state.last_event_id >= FULL_EVENTS or age(state) >= 9 / 10
-    may = is_free and (state.last_event_id >= RENEW_EVENTS or age(state) >= 1 / 2)
-    return renewed(state, lambda: _continued(schedule, memory, state, codec)) if must or may else []
+    must = state.last_event_id >= FULL_EVENTS or timeout_share(state) >= 9 / 10
+    may = is_free and (state.last_event_id >= RENEW_EVENTS or timeout_share(state) >= 1 / 2)
+    return continue_as_new(state, lambda: _continued(schedule, memory, state, codec)) if must or may else []
 
 
 def _continued(schedule: Schedule, memory: Memory, state: State, codec: TaskCodec) -> Decision:
@@ -345,7 +347,7 @@ def _continued(schedule: Schedule, memory: Memory, state: State, codec: TaskCode
             return as_new(state, schedule_input(schedule, codec, kept))
         except PayloadError as error:
             problem = unreadable(error)
-    return failed("the schedule does not fit into the input of its next run", {SCHEDULE_KEY: problem})
+    return fail_at_once("the schedule does not fit into the input of its next run", {SCHEDULE_KEY: problem})
 
 
 def _started(memory: Memory, state: State) -> list[tuple[Launch, Item]]:
@@ -381,7 +383,7 @@ def _wake(schedule: Schedule, memory: Memory, state: State) -> list[Decision]:
     seconds = math.ceil((wanted - at).total_seconds())
     step = wait_for(f"{WAKE_PREFIX}{wake:{FIRE_FORM}}", seconds, state)
     if isinstance(step, Exhausted):
-        return [failed("SWF refuses the timer of the schedule", {WAKE_PREFIX: step.message})]
+        return [fail_at_once("SWF refuses the timer of the schedule", {WAKE_PREFIX: step.message})]
     return [step.timer()]
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from attrs import frozen
 
 from floto.core.decide.daemon import DAEMON_LIST, DAEMON_TYPE
-from floto.core.decide.schedule import SCHEDULE_LIST, SCHEDULE_TYPE, open_wakes, view
+from floto.core.decide.schedule import SCHEDULE_LIST, SCHEDULE_TYPE, open_wakes, view_schedule
 from floto.core.errors import HistoryError, PayloadError, PayloadsNeeded, SpecError
 from floto.core.replay.explain import Explained, Explanation
 from floto.core.replay.task_status import FAILURES, TaskStatus
@@ -285,7 +285,7 @@ def _of_schedule(state: State) -> Iterator[Stall]:
         reasons = [f"waiting for a signal or its next fire, at the latest until {moment_text(min(times))}"]
         # A schedule that cannot be read here still waits.
         with suppress(HistoryError, SpecError, PayloadError, PayloadsNeeded):
-            paused = view(state).recorded.paused
+            paused = view_schedule(state).recorded.paused
             reasons += [f"paused: {paused}"] if paused else []
         yield Stall(tasks=(), status=None, reasons=tuple(reasons))
 

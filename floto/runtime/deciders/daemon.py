@@ -10,7 +10,7 @@ from typing import ClassVar
 
 from attrs import evolve
 
-from floto.core.decide.child_requests import CHILD_TYPE, note_of
+from floto.core.decide.child_requests import CHILD_TYPE, recorded_problem
 from floto.core.decide.daemon import (
     DAEMON_LIST,
     DAEMON_TYPE,
@@ -166,8 +166,8 @@ class Daemon:
     def _decide(self, state: State) -> Sequence[Decision]:
         found = decide_daemon(state, domain=self._domain, codec=self._codec)
         for decision in found:
-            if note := note_of(decision):
-                log.warning("daemon %s starts no child for a signal: %s", state.execution, note)
+            if problem := recorded_problem(decision):
+                log.warning("daemon %s starts no child for a signal: %s", state.execution, problem)
         return found
 
     def _lists(self, state: State) -> Iterable[str]:

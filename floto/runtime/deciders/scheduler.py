@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from typing import ClassVar
 
-from floto.core.decide.child_requests import note_of
-from floto.core.decide.schedule import SCHEDULE_LIST, SCHEDULE_TYPE, view
+from floto.core.decide.child_requests import recorded_problem
+from floto.core.decide.schedule import SCHEDULE_LIST, SCHEDULE_TYPE, view_schedule
 from floto.core.errors import SpecError, UnknownResource
 from floto.core.payloads.reference import Store
 from floto.core.spec.codec import Codec
@@ -59,20 +59,20 @@ class Scheduler(Daemon):
         )
 
     def _decide(self, state: State) -> Sequence[Decision]:
-        found = view(state, codec=self._codec)
+        found = view_schedule(state, codec=self._codec)
         for workflow_id in found.terminate:
             # Before the response: a crash in between repeats the decision.
             with suppress(UnknownResource):
                 persist(self._stop, self._service.terminate_workflow_execution, workflow_id, _REASON)
         for decision in found.decisions:
-            if note := note_of(decision):
-                log.warning("schedule %s: a signal has no effect: %s", state.execution, note)
+            if problem := recorded_problem(decision):
+                log.warning("schedule %s: a signal has no effect: %s", state.execution, problem)
         return found.decisions
 
     def _lists(self, state: State) -> Iterable[str]:
         # Runs may be open that an earlier run of the schedule has started.
         with suppress(SpecError):
-            spec = view(state, codec=self._codec).schedule.spec
+            spec = view_schedule(state, codec=self._codec).schedule.spec
             if spec is not None:
                 own = state.start.task_list.name
                 names = dict.fromkeys(name for _, name in nested(spec, own) if name and name != own)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
-from floto.core.decide.schedule import ScheduleView, view
+from floto.core.decide.schedule import ScheduleView, view_schedule
 from floto.core.errors import ServiceUnavailable
 from floto.core.spec.codec import Codec
 from floto.core.spec.decider_spec import CODEC
@@ -118,7 +118,7 @@ def _follow(
             is_new = follower.update()
         except ServiceUnavailable:
             break  # only when stopped
-        found = view(follower.state) if is_new else None
+        found = view_schedule(follower.state) if is_new else None
         for end in found.memory.recent if found else ():
             if (end.workflow_id, str(end.at)) not in told:
                 told.add((end.workflow_id, str(end.at)))
