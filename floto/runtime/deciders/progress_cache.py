@@ -47,11 +47,14 @@ class ProgressCache:
 
     def follow(self, task: PolledDecisionTask) -> Progress:
         """Return the progress of a run at a decision task. Raises ``HistoryError`` and ``ServiceError``."""
-        run_id = task.execution.run_id
-        current = self._updated(self._runs.pop(run_id, None), task)
+        known = self._runs.pop(task.execution.run_id, None)
+        current = None if known is None else self._continued(known, task)
         if current is None:
-            current = self._rebuilt(task, self._after(0, task))
-        self.keep(run_id, current)
+            state = fold(self._after(0, task), evolve(EMPTY, execution=task.execution))
+            current = self._begin(self._choose(state), state)
+        elif not self._is_current(current):
+            current = self._begin(self._choose(current.state), current.state)
+        self.keep(task.execution.run_id, current)
         return current
 
     def look_ahead(
@@ -103,21 +106,6 @@ class ProgressCache:
     def forget(self, execution: WorkflowExecution) -> None:
         """Remove a run from the cache."""
         self._runs.pop(execution.run_id, None)
-
-    def _updated(self, known: Progress | None, task: PolledDecisionTask) -> Progress | None:
-        """Return the cached progress at a task, by the spec of now; None if the whole history is needed."""
-        current = None if known is None else self._continued(known, task)
-        return None if current is None else self._current(current)
-
-    def _current(self, progress: Progress) -> Progress:
-        """Return the progress by the spec of now."""
-        return progress if self._is_current(progress) else self._built(progress.state)
-
-    def _rebuilt(self, task: PolledDecisionTask, whole: Sequence[Event]) -> Progress:
-        return self._built(fold(whole, evolve(EMPTY, execution=task.execution)))
-
-    def _built(self, state: State) -> Progress:
-        return self._begin(self._choose(state), state)
 
     def _continued(self, known: Progress, task: PolledDecisionTask) -> Progress | None:
         """Return the cached progress with the new events; None if the history does not continue it."""
