@@ -19,7 +19,7 @@ from floto.core.payloads import payload
 from floto.core.payloads.reference import resolved
 from floto.core.spec.fingerprint import recorded
 from floto.core.state import carried_signals
-from floto.core.state.carried_signals import joined, split
+from floto.core.state.carried_signals import split_signals, with_signals
 from floto.core.state.fold import fold
 from floto.core.state.state import EMPTY, State
 from floto.core.swf import events as e
@@ -152,7 +152,7 @@ rare = st.sampled_from(
 @SETTINGS
 @given(json_values() | rare, signals)
 def test_input_and_signals_are_separated_again(value: Any, sent: list[WorkflowExecutionSignaled]) -> None:
-    assert split(joined(value, sent)) == (value, tuple(sent))
+    assert split_signals(with_signals(value, sent)) == (value, tuple(sent))
 
 
 @SETTINGS
@@ -169,7 +169,7 @@ def test_input_of_a_first_run_has_no_carried_signals(value: Any) -> None:
 
 def test_carried_signals_are_added_beside_the_keys_of_an_object() -> None:
     sent = [WorkflowExecutionSignaled(signal_name="a", input="1")]
-    assert joined({"x": 1}, sent) == {"x": 1, SIGNALS_KEY: [{"name": "a", "input": "1"}]}
+    assert with_signals({"x": 1}, sent) == {"x": 1, SIGNALS_KEY: [{"name": "a", "input": "1"}]}
 
 
 def test_of_the_signals_that_change_the_spec_only_the_last_is_carried() -> None:
@@ -219,7 +219,7 @@ def test_too_long_signals_fail_the_run_naming_them() -> None:
 )
 def test_input_not_written_by_floto_is_left_to_the_user(written: Any) -> None:
     value = {SIGNALS_KEY: written, "x": 1}
-    assert split(value) == (value, ())
+    assert split_signals(value) == (value, ())
 
 
 def test_a_run_without_signals_passes_its_input_on_unchanged() -> None:
@@ -241,9 +241,9 @@ def test_decision_with_carried_signals_replays_identically() -> None:
     [*_, decision] = decide(SPEC, chain.runs[0].events[:-1])
     assert not isinstance(decision, FailWorkflowExecution)
     assert isinstance(decision, ContinueAsNewWorkflowExecution)
-    _, carried = split(json.loads(decision.input or ""))
+    _, carried = split_signals(json.loads(decision.input or ""))
     assert [each.signal_name for each in carried] == ["unheard", "x", "y", "first"]
-    assert carried_signals.carried(chain.runs[1].events[0])[0].id == 1
+    assert carried_signals.carried_events(chain.runs[1].events[0])[0].id == 1
 
 
 def test_decider_losing_signals_violates_the_invariant_of_runs() -> None:

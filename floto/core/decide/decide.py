@@ -24,7 +24,7 @@ from floto.core.payloads import payload
 from floto.core.payloads.stored import read
 from floto.core.spec.decider_spec import CODEC, DeciderSpec, as_spec
 from floto.core.spec.tasks import TaskCodec
-from floto.core.state.carried_signals import split
+from floto.core.state.carried_signals import split_signals
 from floto.core.state.redriven import awaits_parts, own_value
 from floto.core.state.state import Kind, State
 from floto.core.swf.decisions import Decision, StartTimer
@@ -91,7 +91,7 @@ def spec_of(input: str | None, codec: TaskCodec = CODEC) -> DeciderSpec | None:
         PayloadsUnavailable: while the store cannot be reached.
     """
     try:
-        value, _ = split(own_value(payload.loads(input)))
+        value, _ = split_signals(own_value(payload.loads(input)))
         value = read(value, "the workflow's input", codec.payloads)
     except PayloadError as error:
         raise SpecError((str(error),)) from error

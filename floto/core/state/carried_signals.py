@@ -16,7 +16,7 @@ from floto.core.errors import PayloadError
 from floto.core.payloads import payload
 from floto.core.payloads.reference import is_stored
 from floto.core.payloads.stored import Payloads, StoredText, marked
-from floto.core.state.envelope import enveloped, opened
+from floto.core.state.envelope import with_reserved, without_reserved
 from floto.core.state.redriven import own_value, redriven_of
 from floto.core.state.state import State
 from floto.core.swf.events import Event, WorkflowExecutionSignaled, WorkflowExecutionStarted
@@ -27,23 +27,23 @@ _WHAT = "the input of the next run"
 _SHORT = 150
 
 
-def joined(value: Any, signals: Sequence[WorkflowExecutionSignaled]) -> Any:
+def with_signals(value: Any, signals: Sequence[WorkflowExecutionSignaled]) -> Any:
     """Return an input with signals beside the user's value; the value itself if there are no signals."""
-    if not signals and split(value) == (value, ()):
+    if not signals and split_signals(value) == (value, ()):
         return value
     carried = [{"name": each.signal_name, "input": each.input} for each in signals]
-    return enveloped(value, SIGNALS_KEY, carried)
+    return with_reserved(value, SIGNALS_KEY, carried)
 
 
-def split(value: Any) -> tuple[Any, tuple[WorkflowExecutionSignaled, ...]]:
-    """Return the user's input and the carried signals: the inverse of ``joined``."""
+def split_signals(value: Any) -> tuple[Any, tuple[WorkflowExecutionSignaled, ...]]:
+    """Return the user's input and the carried signals: the inverse of ``with_signals``."""
     if not isinstance(value, dict) or not _is_carrying(value.get(SIGNALS_KEY)):
         return value, ()
     signals = tuple(
         WorkflowExecutionSignaled(signal_name=each["name"], input=each["input"])
         for each in value[SIGNALS_KEY]
     )
-    return opened(value, SIGNALS_KEY), signals
+    return without_reserved(value, SIGNALS_KEY), signals
 
 
 def _is_carrying(written: Any) -> bool:
@@ -63,15 +63,20 @@ def own_input(text: str | None, *, is_continued: bool) -> Any:
     Only a run that continues another carries signals, and a redriven one what it keeps.
     """
     value = own_value(payload.loads(text))
-    return split(value)[0] if is_continued else value
+    return split_signals(value)[0] if is_continued else value
 
 
-def carried(started: Event[WorkflowExecutionStarted]) -> list[Event[WorkflowExecutionSignaled]]:
+def own_input_of(start: WorkflowExecutionStarted) -> Any:
+    """Return the user's input of a run with this start. Raises ``PayloadError`` if it cannot be read."""
+    return own_input(start.input, is_continued=start.continued_execution_run_id is not None)
+
+
+def carried_events(started: Event[WorkflowExecutionStarted]) -> list[Event[WorkflowExecutionSignaled]]:
     """Return the signals that a run continues with, as events with the id and the time of its start."""
     if started.data.continued_execution_run_id is None:
         return []
     try:
-        _, signals = split(payload.loads(started.data.input))
+        _, signals = split_signals(payload.loads(started.data.input))
     except PayloadError:
         # The decider fails the run when it uses the unreadable input.
         return []
@@ -85,7 +90,7 @@ def unused(state: State, awaited: Collection[str]) -> list[WorkflowExecutionSign
     """
     to_use = set(awaited)
     left: list[WorkflowExecutionSignaled] = []
-    for signal in arrived(state):
+    for signal in arrived_signals(state):
         if signal.signal_name in to_use:
             to_use.discard(signal.signal_name)
         else:
@@ -94,12 +99,12 @@ def unused(state: State, awaited: Collection[str]) -> list[WorkflowExecutionSign
     return [each for each in left if each.signal_name != CHANGED_SIGNAL or each is changes[-1]]
 
 
-def arrived(state: State) -> Iterator[WorkflowExecutionSignaled]:
+def arrived_signals(state: State) -> Iterator[WorkflowExecutionSignaled]:
     """Yield all signals of a run in order of arrival, carried ones first."""
     if state.started is None:
         return
     first = state.started.id
-    yield from (event.data for event in carried(state.started))
+    yield from (event.data for event in carried_events(state.started))
     kept = redriven_of(state)
     yield from () if kept is None else kept.signals
     later = (
@@ -125,8 +130,8 @@ def continued_input(state: State, awaited: Collection[str], payloads: Payloads |
         PayloadError: if the input cannot be read, or the signals do not fit; the message names them.
     """
     start, signals = state.start, unused(state, awaited)
-    own = own_input(start.input, is_continued=start.continued_execution_run_id is not None)
-    value = joined(own, signals)
+    own = own_input_of(start)
+    value = with_signals(own, signals)
     if value == payload.loads(start.input):
         return start.input
     text = payload.plain_text(value, _WHAT)
@@ -154,7 +159,7 @@ def _by_reference(
     own_text = payload.plain_text(own, _WHAT)
     stored = own if is_stored(own) else payload.loads(shortened_text(own_text, payloads, for_own))
     for value, behind in ((own, parts), (stored, for_own)):
-        fitting = payload.packed(payload.plain_text(joined(value, short), _WHAT))
+        fitting = payload.packed(payload.plain_text(with_signals(value, short), _WHAT))
         if fitting is not None:
             return StoredText.of(fitting, behind)
     return None

@@ -14,7 +14,7 @@ from attrs import evolve
 
 from floto.core.quick_init import maker
 from floto.core.state.builder import StateBuilder
-from floto.core.state.carried_signals import carried
+from floto.core.state.carried_signals import carried_events
 from floto.core.state.redriven import PARTS_KEY, Redriven, kept_at_start, redriven
 from floto.core.state.rule_kinds import (
     Moves,
@@ -52,7 +52,7 @@ def _child_id(event: Event) -> str:
 
 def _started(draft: StateBuilder, event: Event) -> None:
     draft.started, draft.task_list = event, event.data.task_list
-    for signal in carried(event):
+    for signal in carried_events(event):
         _signaled(draft, signal)
     kept, is_in_parts = kept_at_start(event.data)
     if is_in_parts:

@@ -15,7 +15,7 @@ from attrs import asdict, evolve, field, frozen
 
 from floto.core.errors import PayloadError
 from floto.core.payloads import payload
-from floto.core.state.envelope import enveloped, opened
+from floto.core.state.envelope import with_reserved, without_reserved
 from floto.core.state.state import Item, KeptItem, Key, Kind, Origin, State, Status
 from floto.core.swf import wire
 from floto.core.swf.events import (
@@ -106,7 +106,7 @@ class Redriven:
 
 def with_redriven(own: Any, redriven: Mapping[str, Any]) -> Any:
     """Return the input of a redriven run: the user's, with the JSON object of what is kept beside it."""
-    return enveloped(own, REDRIVE_KEY, redriven)
+    return with_reserved(own, REDRIVE_KEY, redriven)
 
 
 def written_record(text: str | None) -> dict[str, Any] | None:
@@ -117,7 +117,7 @@ def written_record(text: str | None) -> dict[str, Any] | None:
 
 def own_value(value: Any) -> Any:
     """Return the user's input of a run in its input, without what floto put beside it for a redrive."""
-    return value if _record(value) is None else opened(value, REDRIVE_KEY)
+    return value if _record(value) is None else without_reserved(value, REDRIVE_KEY)
 
 
 def parts_record(run_id: str, number: int, parts: int) -> dict[str, Any]:

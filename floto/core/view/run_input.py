@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from floto.core.errors import PayloadError
-from floto.core.state.carried_signals import own_input
+from floto.core.state.carried_signals import own_input_of
 from floto.core.swf.events import WorkflowExecutionStarted
 from floto.core.swf.reserved_names import SPEC_KEY
 
@@ -13,7 +13,7 @@ from floto.core.swf.reserved_names import SPEC_KEY
 def run_input(start: WorkflowExecutionStarted) -> Any:
     """Return the user's input, without what floto put beside it; its text if it cannot be read."""
     try:
-        value = own_input(start.input, is_continued=start.continued_execution_run_id is not None)
+        value = own_input_of(start)
     except PayloadError:
         return start.input
     if isinstance(value, dict) and SPEC_KEY in value:

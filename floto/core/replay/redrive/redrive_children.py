@@ -12,7 +12,7 @@ from floto.core.payloads import payload
 from floto.core.payloads.stored import StoredText
 from floto.core.replay.decision_digest import digest_of
 from floto.core.spec.decider_spec import DeciderSpec
-from floto.core.state.carried_signals import own_input
+from floto.core.state.carried_signals import own_input_of
 from floto.core.state.fold import state_of
 from floto.core.state.redriven import Checkpoint, with_redriven
 from floto.core.state.state import Item, State
@@ -79,7 +79,7 @@ class StartingChild:
 
     def _digest_of(self, state: State) -> str:
         start = state.start
-        own = own_input(start.input, is_continued=start.continued_execution_run_id is not None)
+        own = own_input_of(start)
         text = payload.plain_text(own, "the input of a child")
         began = evolve(self.decision, workflow_type=start.workflow_type, input=text)
         return digest_of(began, self.progress.codec, omits=(SPEC_KEY,))

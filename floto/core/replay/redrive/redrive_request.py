@@ -22,7 +22,7 @@ from floto.core.spec.codec import Codec
 from floto.core.spec.decider_spec import run_settings
 from floto.core.spec.fingerprint import spec_tags
 from floto.core.spec.task_lists import own_list
-from floto.core.state.carried_signals import own_input, shortened_text
+from floto.core.state.carried_signals import own_input_of, shortened_text
 from floto.core.state.redriven import Redriven, parts_record, with_redriven
 from floto.core.swf.reserved_names import COMPRESSED, SPEC_KEY, SPEC_TAG
 from floto.core.swf.service import StartRequest
@@ -79,7 +79,7 @@ def _tags(tags: Collection[str], progress: Progress, codec: Codec) -> Iterator[s
 def _own_value(progress: Progress, codec: Codec) -> Any:
     """Return the user's input, with the new spec if it has a spec."""
     start = progress.state.start
-    own = own_input(start.input, is_continued=start.continued_execution_run_id is not None)
+    own = own_input_of(start)
     value = read(own, "the workflow's input", codec.payloads) if is_stored(own) else own
     if isinstance(value, dict) and SPEC_KEY in value:
         return {**value, SPEC_KEY: codec.unstructure(progress.spec)}
