@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from attrs import frozen
 
-from floto.core.decide.progress import begin
-from floto.core.replay.readable import readable
+from floto.core.replay.recorded_progress import recorded_progress
 from floto.core.replay.task_status import TaskStatus, task_statuses
 from floto.core.spec.decider_spec import CODEC, DeciderSpec
 from floto.core.spec.rules.task_rules import rules_text
@@ -48,7 +47,7 @@ def graph(spec: DeciderSpec, state: State | None = None, codec: TaskCodec = CODE
         state: The state of a run of it, if there is one.
         codec: Decodes the specs that generators returned.
     """
-    progress = readable(begin(spec, EMPTY if state is None else state, codec))
+    progress = recorded_progress(spec, EMPTY if state is None else state, codec)
     found = task_statuses(progress)
     tasks = [task for task, _ in found]
     roles = cleanup_roles(progress)

@@ -87,8 +87,7 @@ class HistoryItem(pytest.Item):
 
     def runtest(self) -> None:
         """Replay the history; raise ``Diverged`` with the first difference."""
-        from floto.core.decide.progress import begin
-        from floto.core.replay.readable import readable
+        from floto.core.replay.recorded_progress import recorded_progress
         from floto.core.replay.replay import replay
         from floto.core.visible import visible
         from floto.runtime.connect import saved_history
@@ -97,7 +96,7 @@ class HistoryItem(pytest.Item):
         source, spec = self._spec(saved)
         divergence = replay(spec, saved.history).divergence
         if divergence is not None:
-            readable(begin(spec, saved.history))
+            recorded_progress(spec, saved.history)
             msg = f"{visible(self.path.name)} differs from {visible(source)}\n{divergence}"
             raise Diverged(msg)
 

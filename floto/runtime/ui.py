@@ -12,10 +12,10 @@ from typing import Any
 
 from attrs import field, frozen
 
-from floto.core.decide.progress import Progress, begin
+from floto.core.decide.progress import Progress
 from floto.core.decide.schedule import ScheduleView
 from floto.core.errors import HistoryError, PayloadsNeeded, SpecError, UnknownResource
-from floto.core.replay.readable import readable
+from floto.core.replay.recorded_progress import recorded_progress
 from floto.core.replay.redrive.redrive_plan import Redrive
 from floto.core.replay.saved_history import Saved
 from floto.core.replay.why_report import Command, stalls
@@ -211,7 +211,7 @@ class ServiceSource:
         """Return the progress of a run; None without a spec, or if it needs a codec or a store."""
         with suppress(SpecError, PayloadsNeeded):
             spec = self.spec_of(history)
-            return None if spec is None else readable(begin(spec, history, CODEC))
+            return None if spec is None else recorded_progress(spec, history, CODEC)
         return None
 
     def saved(self, data: bytes) -> Saved:

@@ -11,9 +11,9 @@ from typing import Any
 
 from attrs import evolve, frozen
 
-from floto.core.decide.progress import Progress, begin
+from floto.core.decide.progress import Progress
 from floto.core.errors import HistoryError
-from floto.core.replay.readable import readable
+from floto.core.replay.recorded_progress import recorded_progress
 from floto.core.replay.task_conditions import (
     TaskReasons,
     ending_conditions,
@@ -148,7 +148,7 @@ def explain(
         HistoryError: The history cannot have happened, or has no event ``at``.
         SpecError: ``spec`` is not a spec, or ``codec`` cannot read generated tasks that have begun.
     """
-    progress = readable(begin(spec, state_at(history, at), codec))
+    progress = recorded_progress(spec, state_at(history, at), codec)
     return explain_progress(progress, history.events)
 
 

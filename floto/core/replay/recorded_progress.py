@@ -1,23 +1,45 @@
-"""Whether the tasks that generators returned can be read here, as the decider of the run could."""
+"""The progress of a recorded run, and the check that it is the progress which the decider of the run had."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
-from floto.core.decide.progress import Progress
+from floto.core.decide.progress import Progress, begin
 from floto.core.errors import PayloadError, SpecError
 from floto.core.payloads import payload
 from floto.core.payloads.stored import read_result
 from floto.core.replay.task_status import STARTED_KINDS
+from floto.core.spec.decider_spec import CODEC, DeciderSpec
 from floto.core.spec.expand import GeneratorError, expansion
-from floto.core.spec.tasks import expands
-from floto.core.state.state import Item
+from floto.core.spec.tasks import TaskCodec, expands
+from floto.core.state.state import Item, State
+from floto.core.swf.events import Event
+from floto.core.swf.history import History
 from floto.core.swf.identifiers import shown
 from floto.core.swf.reserved_names import RESERVED_PREFIX
 
 
-def readable(progress: Progress) -> Progress:
-    """Return the progress if it is true of its run.
+def recorded_progress(
+    spec: DeciderSpec, history: History | Iterable[Event] | State, codec: TaskCodec = CODEC
+) -> Progress:
+    """Return the progress of a recorded run, as ``begin`` does, if it is true of the run.
+
+    Args:
+        spec: The spec that decided the run.
+        history: The history of the run, its events or its state.
+        codec: Reads generated tasks and stored values; by default floto's own kinds, and no store.
+
+    Raises:
+        HistoryError: if the history cannot have happened.
+        SpecError: if ``spec`` is not a spec, or as ``check_recorded`` says.
+    """
+    progress = begin(spec, history, codec)
+    check_recorded(progress)
+    return progress
+
+
+def check_recorded(progress: Progress) -> None:
+    """Check that a progress is true of its run, as far as generated tasks are concerned.
 
     A decider fails a generator whose tasks it cannot read, and so does a progress. But if the run has begun
     such tasks, its decider could read them: only the caller's codec lacks their types.
@@ -27,17 +49,16 @@ def readable(progress: Progress) -> Progress:
     """
     failed = (progress.plan.tasks[position] for position in progress.exhausted)
     if any(expands(task) and progress.state.is_completed(task.key) for task in failed):
-        begun = {item.key[1] for item in foreign_items(progress)}
+        begun = {item.key[1] for item in items_outside_spec(progress)}
         try:
             expansion(progress.spec, progress.state, progress.codec)
         except GeneratorError as error:
             _need_other_tasks(begun, error, progress)
         except SpecError:
             pass  # they can be read, and do not fit the spec
-    return progress
 
 
-def foreign_items(progress: Progress) -> Iterator[Item]:
+def items_outside_spec(progress: Progress) -> Iterator[Item]:
     """Yield the items of tasks that the spec, with its generated tasks, does not have."""
     known = {*progress.plan.index, *(task.id_ for task in progress.spec.all_tasks)}
     for (kind, id_), item in progress.state.items.items():

@@ -9,9 +9,8 @@ from itertools import pairwise
 from attrs import frozen
 
 from floto.core.decide.next_step import retry_timer_id
-from floto.core.decide.progress import begin
 from floto.core.errors import HistoryError
-from floto.core.replay.readable import readable
+from floto.core.replay.recorded_progress import recorded_progress
 from floto.core.replay.task_status import (
     STARTED_KINDS,
     TaskStatus,
@@ -95,7 +94,7 @@ def timeline(history: History, spec: DeciderSpec | None = None, codec: TaskCodec
     state = state_of(history)
     found = {}
     if spec is not None:
-        progress = readable(begin(spec, state, codec))
+        progress = recorded_progress(spec, state, codec)
         found = {task.key: status for task, status in task_statuses(progress)}
     return timeline_of(history, state, found)
 

@@ -11,7 +11,7 @@ from attrs import evolve, field, frozen
 from floto.core.decide.phase import run_failures
 from floto.core.decide.progress import Progress, begin
 from floto.core.errors import HistoryError, PayloadError, PayloadsNeeded, ServiceUnavailable, SpecError
-from floto.core.replay.readable import readable
+from floto.core.replay.recorded_progress import check_recorded
 from floto.core.replay.replay import execution_of
 from floto.core.replay.task_conditions import joined, started_result, task_result
 from floto.core.replay.task_status import FAILURES, TaskStatus
@@ -220,7 +220,9 @@ def _followed(history: History, spec: DeciderSpec | None, codec: TaskCodec) -> R
         if isinstance(tracker, Tracker):
             decided.add(tracker.progress)
         sentences.add(_scene(tracker, history))
-    progress = readable(tracker.progress) if isinstance(tracker, Tracker) else None
+    progress = tracker.progress if isinstance(tracker, Tracker) else None
+    if progress is not None:
+        check_recorded(progress)
     state = tracker.progress.state if isinstance(tracker, Tracker) else tracker.state
     if state.started is None:
         raise HistoryError(None, "this history is empty; there is nothing to show")

@@ -7,9 +7,8 @@ from typing import Any
 
 import click
 
-from floto.core.decide.progress import begin
 from floto.core.replay.compare import Compared, Verdict, compare
-from floto.core.replay.readable import readable
+from floto.core.replay.recorded_progress import recorded_progress
 from floto.core.spec.codec import Codec
 from floto.core.swf.history import History
 from floto.core.visible import visible
@@ -47,7 +46,7 @@ def compare_command(
     def read(name: str, history: History) -> bool:
         found = compare(before, after, [history], codec).histories[0]
         if found.stranger is not None:
-            readable(begin(before, history, codec))
+            recorded_progress(before, history, codec)
         totals[found.verdict] += 1
         if as_json:
             echo_json({"file": name, **_plain(found)})

@@ -9,11 +9,10 @@ from typing import Any
 
 import click
 
-from floto.core.decide.progress import begin
 from floto.core.replay.decision_diff import name_of
 from floto.core.replay.decision_tasks import RecordedOutcome
-from floto.core.replay.readable import readable
 from floto.core.replay.recorded_decisions import Recorded
+from floto.core.replay.recorded_progress import recorded_progress
 from floto.core.replay.replay import Replay, Step, replay
 from floto.core.spec.codec import Codec
 from floto.core.spec.decider_spec import DeciderSpec
@@ -72,7 +71,7 @@ def replay_command(  # noqa: PLR0913 - click passes each option as an argument
     def read(name: str, history: History) -> bool:
         done = replay(loaded, history, codec)
         if done.divergence is not None:
-            readable(begin(loaded, history, codec))
+            recorded_progress(loaded, history, codec)
         if as_json:
             found = divergence_as_json(done.divergence)
             cut = history.cut or None

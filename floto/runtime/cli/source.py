@@ -13,10 +13,10 @@ import click
 from attrs import frozen
 
 from floto.core.decide.decide import spec_of
-from floto.core.decide.progress import Progress, begin
+from floto.core.decide.progress import Progress
 from floto.core.errors import PayloadsNeeded, ServiceError, SpecError
 from floto.core.replay.explain import Explanation, explain_progress, explain_started, state_at
-from floto.core.replay.readable import readable
+from floto.core.replay.recorded_progress import recorded_progress
 from floto.core.replay.saved_history import Saved
 from floto.core.replay.task_status import task_statuses
 from floto.core.replay.why_report import Command, RunContext, unused_signals
@@ -90,7 +90,7 @@ class LoadedRun:
         if spec is None:
             return None
         try:
-            return readable(begin(spec, self.state, codec))
+            return recorded_progress(spec, self.state, codec)
         except SpecError as error:
             _note(error)
             return None

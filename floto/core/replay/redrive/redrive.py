@@ -25,8 +25,8 @@ from floto.core.decide.update import unreadable
 from floto.core.errors import PayloadError, SpecError
 from floto.core.payloads import payload
 from floto.core.replay.decision_digest import digest_of
-from floto.core.replay.readable import foreign_items, readable
 from floto.core.replay.recorded_decisions import recorded
+from floto.core.replay.recorded_progress import items_outside_spec, recorded_progress
 from floto.core.replay.redrive.redrive_children import ChildRuns, StartingChild, starting_child
 from floto.core.replay.redrive.redrive_plan import PlannedAction, PlannedTask, Redrive
 from floto.core.replay.redrive.redrive_request import request
@@ -35,7 +35,7 @@ from floto.core.spec.decider_spec import CODEC, DeciderSpec
 from floto.core.spec.rules.siblings import SiblingGroup
 from floto.core.spec.rules.task_rules import TaskOutcome
 from floto.core.spec.tasks import Given, Task
-from floto.core.state.carried_signals import arrived
+from floto.core.state.carried_signals import arrived_signals
 from floto.core.state.failures import checkpoint_of, failure_of
 from floto.core.state.fold import state_of
 from floto.core.state.redriven import Checkpoint, KeptTask, Redriven, redriven_of
@@ -96,7 +96,7 @@ def redrive(  # noqa: PLR0913 - all but the spec and the history are optional an
         raise SpecError((msg,))
     state = state_of(history)
     state = state if execution is None else evolve(state, execution=execution)
-    progress = readable(begin(spec, state, codec))
+    progress = recorded_progress(spec, state, codec)
     runs = ChildRuns(children)
     planner = _Planner.of(progress, frozenset(rerun), runs)
     plan = tuple(planner.plan())
@@ -106,7 +106,7 @@ def redrive(  # noqa: PLR0913 - all but the spec and the history are optional an
 
 def _dropped(progress: Progress) -> tuple[str, ...]:
     """Return the ids of completed tasks that the spec does not have, in the order of their completion."""
-    completed = (item for item in foreign_items(progress) if item.status is Status.COMPLETED)
+    completed = (item for item in items_outside_spec(progress) if item.status is Status.COMPLETED)
     return tuple(item.key[1] for item in sorted(completed, key=lambda item: (_closed_at(item), item.key)))
 
 
@@ -374,7 +374,7 @@ class _Planner:
         """Yield the signals that need not arrive again."""
         plan = self.progress.plan
         again = {plan.tasks[plan.index[id_]].key for id_ in self.rerun}
-        for signal in arrived(self.progress.state):
+        for signal in arrived_signals(self.progress.state):
             # The new run is started with the spec, so nothing that changed the old one's is kept.
             if (Kind.SIGNAL, signal.signal_name) not in again and signal.signal_name != CHANGED_SIGNAL:
                 yield WorkflowExecutionSignaled(signal_name=signal.signal_name, input=signal.input)
