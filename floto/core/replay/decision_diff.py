@@ -12,7 +12,7 @@ from attrs import fields, frozen
 from floto.core.errors import PayloadError
 from floto.core.payloads import payload
 from floto.core.replay.recorded_decisions import Recorded, values_of
-from floto.core.spec.activity_timeouts import without_news, without_timeouts
+from floto.core.spec.activity_timeouts import without_timeouts, without_unrecorded
 from floto.core.swf import decisions as d
 from floto.core.swf.decisions import DECISION_TYPES, Decision
 from floto.core.swf.identifiers import shown
@@ -121,8 +121,8 @@ def difference(
         old = recorded[place] if place < len(recorded) else None
         new = decided[place] if place < len(decided) else None
         if old is None or new is None or identity(old.decision) != identity(new):
-            return _apart(None if old is None else old.decision, new, recorded, decided)
-        field = _field(old, new, exact=exact)
+            return _difference_at(None if old is None else old.decision, new, recorded, decided)
+        field = _differing_field(old, new, exact=exact)
         if field is not None:
             return Difference(field, name_of(new), getattr(old.decision, field), getattr(new, field))
     return None
@@ -132,47 +132,54 @@ def exact_difference(old: Sequence[Decision], new: Sequence[Decision]) -> Differ
     """Return the first difference between the decisions of two responses, in every field."""
     if list(old) == list(new):
         return None
-    return difference([_written(each) for each in old], new, exact=True)
+    return difference([_exactly_recorded(each) for each in old], new, exact=True)
 
 
-def _written(decision: Any) -> Recorded:
+def _exactly_recorded(decision: Any) -> Recorded:
     return Recorded(0, decision, _names(decision.__class__))
 
 
-def _field(old: Recorded, new: Decision, *, exact: bool) -> str | None:
+def _differing_field(old: Recorded, new: Decision, *, exact: bool) -> str | None:
     """Return the first field that differs; None if there is none."""
     values = values_of(old.known)
     for name, was, now in zip(old.known, values(old.decision), values(new), strict=True):
         if (
             was != now
             and not (now is None and name in FILLED_IN and not exact)
-            and not _alike(name, was, now)
+            and not _is_equal_json(name, was, now)
         ):
             return name
     return None
 
 
-def _alike(name: str, was: Any, now: Any) -> bool:
+def _is_equal_json(name: str, was: Any, now: Any) -> bool:
     """Return True if two strings encode equal JSON: deciders and compressors differ in form only."""
     if name not in _JSON or now is None or (was is None and name != "input"):
         return False
     try:
         before, after = payload.loads(was), payload.loads(now)
-        if not (isinstance(before, dict) and TIMEOUTS_KEY in before):
+        if isinstance(before, dict) and TIMEOUTS_KEY in before:
+            # Recorded by a floto that did not write the attempt, or the checkpoint, into inputs.
+            after = without_unrecorded(after, before)
+        else:
             # Recorded by another decider, or by a floto that did not write timeouts into inputs.
             after = without_timeouts(after) or None
-        else:
-            # Recorded by a floto that did not write the attempt, or the checkpoint, into inputs.
-            after = without_news(after, before)
         return payload.encode(before, name) == payload.encode(after, name)
     except PayloadError:
         return False
 
 
-def _apart(
+def _difference_at(
     old: Decision | None, new: Decision | None, recorded: Sequence[Recorded], decided: Sequence[Decision]
 ) -> Difference:
-    """Return the difference at a position with two different decisions, or only one."""
+    """Return the difference at a position with two different decisions, or only one.
+
+    Args:
+        old: The recorded decision at the position; None if there is none.
+        new: The new decision at the position; None if there is none.
+        recorded: All recorded decisions.
+        decided: All new decisions.
+    """
     gone, come = old, new
     if old is not None and new is not None:
         lost = identity(old) not in set(map(identity, decided))

@@ -9,7 +9,7 @@ from attrs import define, evolve, field
 
 from floto.core.errors import HistoryError
 from floto.core.replay.decision_diff import Difference, difference
-from floto.core.replay.recorded_decisions import LEFT_BY, Recorded, recorded, refuses
+from floto.core.replay.recorded_decisions import DECISION_OF_EVENT, Recorded, recorded, refuses
 from floto.core.swf import events as e
 from floto.core.swf.decisions import Decision
 from floto.core.swf.events import Event
@@ -127,5 +127,5 @@ _READERS: Mapping[type, Callable[[_Reading, Event], None]] = {
     e.DecisionTaskCompleted: _answered,
     e.DecisionTaskTimedOut: _timed_out,
     e.WorkflowExecutionTerminated: _closed,
-    **dict.fromkeys(LEFT_BY, _recorded),
+    **dict.fromkeys(DECISION_OF_EVENT, _recorded),
 }

@@ -18,7 +18,7 @@ from floto.core.replay.task_conditions import (
     TaskReasons,
     ending_conditions,
     is_over,
-    joined,
+    merged,
     shared_conditions,
     started_conditions,
     started_name,
@@ -181,7 +181,7 @@ def explain_progress(main: Progress, events: Sequence[Event]) -> Explanation:
             id_,
             found[id_],
             attempts(each.item, events),
-            joined(own[id_], shared[id_]),
+            merged(own[id_], shared[id_]),
             each.result(found[id_]),
         )
         for id_, each in last.items()

@@ -40,8 +40,8 @@ class Recorded:
     cause: str | None = None
 
 
-#: Decision type by the event types that record it: carried out, and refused.
-LEFT_BY: Mapping[type, type] = {
+#: The type of the decision that each type of event records: one that was carried out, or refused.
+DECISION_OF_EVENT: Mapping[type, type] = {
     e.ActivityTaskScheduled: d.ScheduleActivityTask,
     e.ScheduleActivityTaskFailed: d.ScheduleActivityTask,
     e.ActivityTaskCancelRequested: d.RequestCancelActivityTask,
@@ -95,7 +95,7 @@ def recorded(event: Event) -> Recorded | None:
     The refusal of a child, signal or cancel request after its ...Initiated event records none;
     ``refuses`` returns the id of that event.
     """
-    cls = LEFT_BY.get(type(event.data))
+    cls = DECISION_OF_EVENT.get(type(event.data))
     if cls is None or refuses(event):
         return None
     known, lacking = _fields(event.data.__class__)
@@ -121,7 +121,9 @@ def refuses(event: Event) -> int:
 
 #: Refusals that may follow an ...Initiated event.
 _REFUSES_INITIATED = frozenset(
-    cls for cls in LEFT_BY if {"cause", "initiated_event_id"} <= {field.name for field in fields(cls)}
+    cls
+    for cls in DECISION_OF_EVENT
+    if {"cause", "initiated_event_id"} <= {field.name for field in fields(cls)}
 )
 _VERSION = "workflow_type_version"
 
@@ -129,7 +131,7 @@ _VERSION = "workflow_type_version"
 @cache
 def _fields(event: Any) -> tuple[tuple[str, ...], dict[str, Any]]:
     """Return the decision's fields that an event has, and empty values of the required ones it lacks."""
-    wanted, told = fields(LEFT_BY[event]), {field.name for field in fields(event)}
+    wanted, told = fields(DECISION_OF_EVENT[event]), {field.name for field in fields(event)}
     known = tuple(field.name for field in wanted if field.name in told)
     return known, {field.name: "" for field in wanted if field.name not in told and not _optional(field)}
 

@@ -105,7 +105,7 @@ def shared_conditions(
     return ending if status is TaskStatus.SKIPPED and graph.is_ending else ()
 
 
-def joined(own: Iterable[Condition], shared: Iterable[Condition]) -> tuple[Condition, ...]:
+def merged(own: Iterable[Condition], shared: Iterable[Condition]) -> tuple[Condition, ...]:
     """Return the conditions of a task: its own, and of the shared ones those that say something new."""
     found = dict.fromkeys(own)
     named = {condition.task for condition in found if condition.task}
@@ -153,12 +153,12 @@ class TaskReasons:
         if status in FAILURES:
             progress = self.graph.progress
             return progress.exhausted.get(self.position) or progress.continued[self.position]
-        if status is TaskStatus.DONE and self.over is not None:
-            return self.over.result
+        if status is TaskStatus.DONE and self.timed_out_limit is not None:
+            return self.timed_out_limit.result
         return task_result(self.task, self.item) if status is TaskStatus.DONE and self.item else None
 
     @property
-    def over(self) -> WaitLimit | None:
+    def timed_out_limit(self) -> WaitLimit | None:
         """The limit of the wait of a task whose time was up."""
         progress = self.graph.progress
         limit = progress.plan.wait_limits.get(self.position)
@@ -188,8 +188,8 @@ class TaskReasons:
     def ruled_out(self) -> Condition:
         """Return the condition of a task that its rules skip."""
         progress, rules = self.graph.progress, self.graph.progress.plan.rules_at(self.position)
-        if self.over is not None:
-            return Condition(Cause.TIMED_OUT, detail=self.over.message)
+        if self.timed_out_limit is not None:
+            return Condition(Cause.TIMED_OUT, detail=self.timed_out_limit.message)
         group = progress.groups.of(self.position)
         if group is not None and self.position in progress.count_of(group).surplus:
             return Condition(Cause.SURPLUS, group.id, detail=str(group.limits.min_successful))

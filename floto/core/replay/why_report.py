@@ -127,7 +127,7 @@ def stalls(found: Explanation, context: RunContext) -> tuple[Stall, ...]:
     return (*_of_run(context), *of_tasks)
 
 
-def one(found: Explanation, id_: str, context: RunContext) -> Stall:
+def stall_of(found: Explanation, id_: str, context: RunContext) -> Stall:
     """Return the entry of one task.
 
     Args:

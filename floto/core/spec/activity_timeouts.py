@@ -117,7 +117,7 @@ def _seconds(value: Any) -> int | None:
     return int(value) if value is not None and str(value).isdecimal() else None
 
 
-def split(context: Any) -> tuple[Any, Timeouts]:
+def split_timeouts(context: Any) -> tuple[Any, Timeouts]:
     """Return the context without floto's key, and the time-outs under that key."""
     if not isinstance(context, Mapping) or TIMEOUTS_KEY not in context:
         return context, Timeouts()
@@ -131,12 +131,19 @@ def without_timeouts(context: Any) -> Any:
     return {name: value for name, value in context.items() if name != TIMEOUTS_KEY}
 
 
-def without_news(context: Any, recorded: Mapping[str, Any]) -> Any:
-    """Return a context as a floto wrote it that did not write all which ``recorded`` lacks."""
+def without_unrecorded(context: Any, recorded: Mapping[str, Any]) -> Any:
+    """Return a context without the attempt and the checkpoint, as far as ``recorded`` has none.
+
+    Older versions of floto did not write them, and their histories must replay without a difference.
+
+    Args:
+        context: The context as it would be written now.
+        recorded: The context as a history has it.
+    """
     if not isinstance(context, Mapping) or not isinstance(context.get(TIMEOUTS_KEY), Mapping):
         return context
     then = recorded.get(TIMEOUTS_KEY)
-    lacking = {_ATTEMPT, _CHECKPOINT} - (then.keys() if isinstance(then, Mapping) else set())
+    lacking = {_ATTEMPT, _CHECKPOINT}.difference(then if isinstance(then, Mapping) else ())
     known = {name: value for name, value in context[TIMEOUTS_KEY].items() if name not in lacking}
     return {**context, TIMEOUTS_KEY: known} if known else without_timeouts(context)
 

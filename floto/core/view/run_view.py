@@ -13,7 +13,7 @@ from floto.core.decide.progress import Progress, begin
 from floto.core.errors import HistoryError, PayloadError, PayloadsNeeded, ServiceUnavailable, SpecError
 from floto.core.replay.recorded_progress import check_recorded
 from floto.core.replay.replay import execution_of
-from floto.core.replay.task_conditions import joined, started_result, task_result
+from floto.core.replay.task_conditions import merged, started_result, task_result
 from floto.core.replay.task_status import FAILURES, TaskStatus
 from floto.core.replay.timeline import Lane, Timeline, timeline_of
 from floto.core.replay.why_waiting import Cause, Condition, Text
@@ -90,7 +90,7 @@ class RunView:
             return ()
         own = (*(self._required(track, at) if why.by_requirements else ()), *why.own)
         shared = [each for name in why.shared for each in self.shared[name].at(at) or ()]
-        return joined(own, shared)
+        return merged(own, shared)
 
     def _required(self, track: TaskTrack, at: int) -> Iterator[Condition]:
         for id_ in track.requires:

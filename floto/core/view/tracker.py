@@ -141,7 +141,7 @@ class Tracker:
         if status in FAILURES:
             outcome = TaskEnd(message=reasons.result(status))
         elif status is TaskStatus.DONE:
-            outcome = TaskEnd(item=reasons.item, over=reasons.over)
+            outcome = TaskEnd(item=reasons.item, over=reasons.timed_out_limit)
         # The conditions of a task that waits for many others change with each of these. The order of undos,
         # which no task declares, changes with what has completed; and once enough siblings have, the others
         # are not waited for.

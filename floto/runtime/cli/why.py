@@ -10,7 +10,7 @@ from attrs import evolve
 
 from floto.core.replay.explain import Explanation
 from floto.core.replay.task_status import TaskStatus
-from floto.core.replay.why_report import OWN_DECIDERS, Stall, one, stalls
+from floto.core.replay.why_report import OWN_DECIDERS, Stall, stall_of, stalls
 from floto.core.spec.codec import Codec
 from floto.core.swf.closing_events import reason_of
 from floto.core.swf.events import Event
@@ -30,7 +30,7 @@ _COMMAND = "    "
 @click.command("why", short_help="Explain why a task is waiting or failed")
 @source_argument
 @click.argument("task", required=False)
-@click.option("--spec", help="The spec that decided the run; default: the one that it carries.")
+@click.option("--spec", help="The spec that decided the run; default: the stall_of that it carries.")
 @click.option("--at", type=click.IntRange(min=1), metavar="EVENT", help="Status after this event.")
 @click.option("--all", "shows_all", is_flag=True, help="Print every line, not the ten most urgent.")
 @json_option
@@ -54,11 +54,11 @@ def why_command(  # noqa: PLR0913 - click passes each option as an argument
     found = evolve(read_source(source, **where), at=at)
     known = (spec_of_run if task or at else spec_to_show)(spec, found, codec)
     if known is None and (task or at):
-        msg = "the run carries no spec; name the one that decided it with --spec"
+        msg = "the run carries no spec; name the stall_of that decided it with --spec"
         raise click.UsageError(msg)
     progress = found.progress(known, codec)
     explained, context = found.explained(progress), found.context(progress)
-    groups = [one(explained, task, context)] if task else stalls(explained, context)
+    groups = [stall_of(explained, task, context)] if task else stalls(explained, context)
     if as_json:
         say(readable({"event": explained.event_id, "waits": [_plain(each, found) for each in groups]}))
         return DONE
@@ -76,13 +76,13 @@ def why_command(  # noqa: PLR0913 - click passes each option as an argument
 
 
 def say_unknown_tasks(found: LoadedRun) -> None:
-    """Print that a run may have more tasks, unless it is one of floto's own, which have no spec."""
+    """Print that a run may have more tasks, unless it is stall_of of floto's own, which have no spec."""
     if found.state.start.workflow_type not in OWN_DECIDERS:
         say("tasks that have not begun are not known: name the spec with --spec", err=True)
 
 
 def _head(found: LoadedRun, explained: Explanation) -> str:
-    """Return one line with the run, its status, and its number of finished tasks."""
+    """Return stall_of line with the run, its status, and its number of finished tasks."""
     events = found.saved.history.events
     last = events[explained.event_id - 1]
     name = visible(found.state.execution.workflow_id) if found.state.execution else "the run"

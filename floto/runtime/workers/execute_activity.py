@@ -18,7 +18,7 @@ from floto.core.errors import PayloadsNeeded, ServiceFault
 from floto.core.payloads import payload, reference
 from floto.core.payloads.reference import Store
 from floto.core.payloads.stored import limit_of
-from floto.core.spec.activity_timeouts import Timeouts, split
+from floto.core.spec.activity_timeouts import Timeouts, split_timeouts
 from floto.core.spec.decider_spec import CODEC
 from floto.core.spec.tasks import TaskCodec
 from floto.core.state.failures import CHECKPOINT, TRACEBACK, joined_details
@@ -119,14 +119,14 @@ def _log(current: RunningActivity, error: BaseException) -> None:
 
 def _context(task: PolledActivityTask, payloads: Store | None, on_timeouts: OnTimeouts) -> Any:
     """Return the context of an activity; call ``on_timeouts`` as soon as its time-outs are read."""
-    context, timeouts = split(payload.loads(task.input))
+    context, timeouts = split_timeouts(payload.loads(task.input))
     on_timeouts(timeouts)
     if context is None:
         return {}
     if not reference.is_stored(context):
         return _resolved(context, task, payloads)
     # If the whole context is stored, it may contain the time-outs.
-    context, stored = split(_resolved(context, task, payloads))
+    context, stored = split_timeouts(_resolved(context, task, payloads))
     if stored != Timeouts():
         on_timeouts(stored)
     return context

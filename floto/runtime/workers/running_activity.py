@@ -15,7 +15,7 @@ from floto import logs
 from floto.call_deadline import deadline_in
 from floto.core.errors import FlotoError, ServiceError, ServiceGone, UnknownResource
 from floto.core.payloads import payload
-from floto.core.spec.activity_timeouts import Timeouts, split
+from floto.core.spec.activity_timeouts import Timeouts, split_timeouts
 from floto.core.swf import service as ports
 from floto.core.swf.identifiers import shown
 from floto.core.swf.limits import HEARTBEAT_LIMIT
@@ -222,7 +222,7 @@ def current() -> RunningActivity:
 def _in_simulation(called: SimulatedActivity) -> RunningActivity:
     """Return the activity whose function a simulation calls, as a worker would run it."""
     found = RunningActivity(called.task, called.record)
-    _, found.timeouts = split(payload.loads(called.task.input))
+    _, found.timeouts = split_timeouts(payload.loads(called.task.input))
     found.attempt, found.checkpoint = found.timeouts.attempt or 1, found.timeouts.checkpoint
     return found
 

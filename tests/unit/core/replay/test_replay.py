@@ -20,8 +20,8 @@ from floto import (
 )
 from floto.core.replay.decision_diff import exact_difference
 from floto.core.replay.decision_tasks import RecordedOutcome
-from floto.core.replay.recorded_decisions import LEFT_BY
-from floto.core.replay.why_report import RunContext, one
+from floto.core.replay.recorded_decisions import DECISION_OF_EVENT
+from floto.core.replay.why_report import RunContext, stall_of
 from floto.core.replay.why_waiting import Cause
 from floto.core.spec.retry import Retry
 from floto.core.state.fold import fold
@@ -55,8 +55,8 @@ def test_every_event_of_a_response_is_known() -> None:
         for cls in EVENT_TYPES.values()
         if any(each.name == "decision_task_completed_event_id" for each in fields(cls))
     }
-    assert named == set(LEFT_BY)
-    assert set(LEFT_BY.values()) == set(DECISION_TYPES.values())
+    assert named == set(DECISION_OF_EVENT)
+    assert set(DECISION_OF_EVENT.values()) == set(DECISION_TYPES.values())
 
 
 def test_timed_out_decision_task_is_a_step_without_decisions() -> None:
@@ -218,4 +218,4 @@ def test_line_of_a_waiting_task_names_its_status_once() -> None:
     history = simulate(spec(TASK, evolve(TASK, id_="b", requires=["a"]))).main
     found = explain(spec(TASK, evolve(TASK, id_="b", requires=["a"])), history, 5)
     context = RunContext(workflow_id="w", domain="d", state=fold(history.events[:5]), now=BEGINNING)
-    assert str(one(found, "b", context)) == "b: waiting for a to complete"
+    assert str(stall_of(found, "b", context)) == "b: waiting for a to complete"

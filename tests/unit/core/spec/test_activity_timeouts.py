@@ -15,10 +15,10 @@ from floto.core.payloads import payload
 from floto.core.payloads.payload import LIMIT
 from floto.core.spec.activity_timeouts import (
     Timeouts,
-    split,
+    split_timeouts,
     timeout_warnings,
     with_timeouts,
-    without_news,
+    without_unrecorded,
 )
 from floto.core.swf import events as e
 from floto.core.swf.decisions import ScheduleActivityTask
@@ -49,7 +49,7 @@ def test_input_contains_the_timeouts_of_the_task() -> None:
         activity_tasks=[activity(heartbeat_timeout=30, start_to_close_timeout=600, input=3)]
     )
     (text,) = inputs(spec)
-    assert split(payload.loads(text)) == ({"activity_task": 3}, Timeouts(30, 600))
+    assert split_timeouts(payload.loads(text)) == ({"activity_task": 3}, Timeouts(30, 600))
 
 
 def test_input_of_a_user_defined_kind_contains_the_timeouts() -> None:
@@ -90,7 +90,7 @@ def test_input_that_is_not_an_object_is_unchanged() -> None:
 
 @pytest.mark.parametrize("said", [None, 3, [], {"heartbeat": "x", "start_to_close": -1}, {"heartbeat": True}])
 def test_invalid_timeouts_of_another_decider_are_ignored(said: Any) -> None:
-    assert split({"a": 1, "floto.timeouts": said}) == ({"a": 1}, Timeouts())
+    assert split_timeouts({"a": 1, "floto.timeouts": said}) == ({"a": 1}, Timeouts())
 
 
 @pytest.mark.parametrize("settings", [{}, {"input": {"n": 1}}])
@@ -101,7 +101,7 @@ def test_history_of_an_input_without_timeouts_replays_without_a_difference(setti
     events = []
     for event in history:
         if isinstance(event.data, e.ActivityTaskScheduled):
-            context, _ = split(payload.loads(event.data.input))
+            context, _ = split_timeouts(payload.loads(event.data.input))
             text = json.dumps(context) if context else None
             event = evolve(event, data=evolve(event.data, input=text))  # noqa: PLW2901
         events.append(event)
@@ -133,7 +133,7 @@ def retries(spec: floto.DeciderSpec) -> list[str | None]:
 
 def test_input_contains_the_attempt_from_the_second_on() -> None:
     found = retries(retried(input=3, heartbeat_timeout=30))
-    said = [split(payload.loads(text)) for text in found]
+    said = [split_timeouts(payload.loads(text)) for text in found]
     assert said == [({"activity_task": 3}, Timeouts(30, None, attempt)) for attempt in (None, 2, 3)]
 
 
@@ -154,7 +154,7 @@ def test_history_without_attempts_replays_without_a_difference(settings: dict[st
     events = []
     for event in history:
         if isinstance(event.data, e.ActivityTaskScheduled):
-            context = without_news(payload.loads(event.data.input), {})
+            context = without_unrecorded(payload.loads(event.data.input), {})
             text = json.dumps(context) if context else None
             event = evolve(event, data=evolve(event.data, input=text))  # noqa: PLW2901
         events.append(event)
@@ -179,8 +179,8 @@ def test_scheduled_time_of_a_run_travels_in_the_input_of_its_activities() -> Non
     decision = ScheduleActivityTask(activity_type=ActivityType("a", "1"), activity_id="a", input='{"n":1}')
     made = with_timeouts(decision, tags=("other", f"floto.scheduled_for:{fire}"))
     assert isinstance(made, ScheduleActivityTask)
-    context, timeouts = split(json.loads(made.input or ""))
+    context, timeouts = split_timeouts(json.loads(made.input or ""))
     assert context == {"n": 1}
     assert timeouts.scheduled_for == datetime.fromisoformat(fire)
     assert with_timeouts(decision, tags=("other",)) is decision
-    assert split({"floto.timeouts": {"scheduled_for": "soon"}})[1].scheduled_for is None
+    assert split_timeouts({"floto.timeouts": {"scheduled_for": "soon"}})[1].scheduled_for is None
