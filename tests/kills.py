@@ -82,7 +82,7 @@ class AtOnce:
     def decide(self, _task: PolledDecisionTask, state: State, *_known: Any) -> Decided:
         return Decided(decide(state), lambda: None)
 
-    def decided(self, task: PolledDecisionTask) -> None:
+    def decided(self, task: PolledDecisionTask, _decisions: Sequence[Decision]) -> None:
         self.acknowledge("decided", task.execution.run_id, task.started_event_id)
 
 

@@ -68,7 +68,7 @@ class Rule:
         workflow_id = task.execution.workflow_id
         return Decided(self.rule(task), lambda: self.kept.append(workflow_id))
 
-    def decided(self, task: PolledDecisionTask) -> None:
+    def decided(self, task: PolledDecisionTask, _decisions: Sequence[Decision]) -> None:
         self.reported.append(task.execution.workflow_id)
 
 
@@ -178,12 +178,12 @@ def test_responses_that_were_rolled_back_are_not_remembered(tmp_path: Path) -> N
     spec = floto.DeciderSpec(activity_tasks=(floto.Timer(id_="t", delay_in_seconds=999),))
     with SqliteService(tmp_path / "db") as service:
         decider = floto.Decider(spec, service=service, poll_seconds=SOON)
-        deciding = decider._at_once  # noqa: SLF001 - the memory of responses shows nowhere else
+        deciding = decider._at_once  # noqa: SLF001 - the memory of runs shows nowhere else
         for number in range(3):
             start(service, str(number))
             task = decision(service)
             assert deciding.decide(task, fold(task.events), ChangedKeys()) is not None
-        assert not deciding._responses  # noqa: SLF001 - as above
+        assert not deciding._cache._runs  # noqa: SLF001 - as above
 
 
 @frozen

@@ -188,7 +188,7 @@ class SqliteService:
             if found is None:
                 return None
             task, decided = found
-            return task if decided is None else Response.of(task, decided)
+            return task if decided is None else Response(task, decided)
 
         decide = partial(self._decide_at_once, decider)
         answering = Answering(decide, respond, decider.decided, lambda: decider.is_stopped)

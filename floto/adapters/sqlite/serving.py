@@ -74,7 +74,7 @@ class Serving:
         if decided is None:
             self._served[poll] = task
         else:
-            self._keep(poll, Response.of(task, decided))
+            self._keep(poll, Response(task, decided))
 
     def put_back(self, poll: Poll) -> None:
         """Let a poll that was taken wait again."""
@@ -170,7 +170,7 @@ class Serving:
         try:
             for poll, response in self._responses:
                 try:
-                    response.keep()
+                    response.decided.keep()
                 except Exception:
                     log.exception("a response was committed, but its decider cannot remember it")
                 poll.note_response(response)

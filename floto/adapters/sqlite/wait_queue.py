@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -34,7 +34,7 @@ from floto.core.engine.embedded import Decided
 from floto.core.engine.handover import Decide
 from floto.core.engine.stores.records import TaskQueue
 from floto.core.swf import limits
-from floto.core.swf.decisions import ScheduleActivityTask
+from floto.core.swf.decisions import Decision, ScheduleActivityTask
 from floto.core.swf.service import PolledDecisionTask
 
 #: Number of responses that the thread of a poll is not woken for, unless one of them is urgent.
@@ -45,18 +45,17 @@ _RESPONSES_AT_ONCE = 32
 class Response:
     """A response to a decision task that is not committed yet."""
 
-    task: Any
-    #: Called after the commit, by the thread that commits.
-    keep: Callable[[], None]
-    #: True if the thread of the poll is to be woken for it; otherwise it wakes up in half a second, or for
-    #: many responses. Waking it for each would take as long as a quarter of a step of a run.
-    is_urgent: bool
+    task: PolledDecisionTask
+    decided: Decided
 
-    @classmethod
-    def of(cls, task: PolledDecisionTask, decided: Decided) -> Response:
-        """Return the response to a task by what was decided about it."""
-        is_urgent = any(type(decision) is not ScheduleActivityTask for decision in decided.decisions)
-        return cls(task, decided.keep, is_urgent)
+    @property
+    def is_urgent(self) -> bool:
+        """True if the thread of the poll is to be woken for it.
+
+        Otherwise it wakes up in half a second, or for many responses. Waking it for each would take as long
+        as a quarter of a step of a run.
+        """
+        return any(type(decision) is not ScheduleActivityTask for decision in self.decided.decisions)
 
 
 @frozen
@@ -69,8 +68,8 @@ class Answering:
     #: Claims a task as the poll does, and responds to it; called by the thread that commits, with the time.
     #: Returns None if there is no task, and a task without a response to leave it to the thread of the poll.
     claim: Callable[[datetime], Any | Response | None]
-    #: Called by the thread of the poll, after commits, with each task that was responded to.
-    responded: Callable[[Any], None]
+    #: Called by the thread of the poll, after commits, with each task and the decisions of its response.
+    responded: Callable[[PolledDecisionTask, Sequence[Decision]], None]
     #: Returns True if the poll is to end without another task; called by the thread that commits.
     is_over: Callable[[], bool]
 
@@ -103,18 +102,19 @@ class Poll(Job):
         self.answering = answering
         #: True once it was in the wait queue, from where its thread may remove it.
         self.has_waited = False
-        self._responded: deque[Any] = deque()
+        self._responded: deque[Response] = deque()
 
     def note_response(self, response: Response) -> None:
         """Record a response for ``deliver``; called after the commit."""
-        self._responded.append(response.task)
+        self._responded.append(response)
         if response.is_urgent or len(self._responded) >= _RESPONSES_AT_ONCE:
             self.wake()
 
     def deliver(self) -> None:
         """Call ``responded`` for each task that was responded to; called by the thread of the poll."""
         while self.answering is not None and self._responded:
-            self.answering.responded(self._responded.popleft())
+            response = self._responded.popleft()
+            self.answering.responded(response.task, response.decided.decisions)
 
     @property
     def decide(self) -> Decide | None:

@@ -42,7 +42,7 @@ class DecidesAtOnce(Protocol):
         """
         ...
 
-    def decided(self, task: PolledDecisionTask) -> None:
+    def decided(self, task: PolledDecisionTask, decisions: Sequence[Decision]) -> None:
         """Called by the thread that polls with each task that was decided, within a second of its commit.
 
         It is called without delay if they decide more than to schedule activities.

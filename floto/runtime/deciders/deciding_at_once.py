@@ -58,8 +58,6 @@ class DecidingAtOnce:
         decided: Callable[[PolledDecisionTask, Sequence[Decision]], None],
     ) -> None:
         self._cache, self._rule, self._stop, self._decided = cache, rule, stop, decided
-        #: Decisions that are committed, by token, until the thread that polls has reported them.
-        self._responses: dict[str, Sequence[Decision]] = {}
         #: By id: the specs and plans that were examined, and whether all of their tasks are floto's own.
         self._examined: dict[int, tuple[DeciderSpec | Plan, bool]] = {}
 
@@ -81,15 +79,14 @@ class DecidingAtOnce:
         return Decided(found, partial(self._keep, task, progress, found))
 
     def _keep(self, task: PolledDecisionTask, progress: Progress, found: Sequence[Decision]) -> None:
-        self._responses[task.token] = found
         if closes(found):
             self._cache.forget(task.execution)
         else:
             self._cache.keep(task.execution.run_id, progress)
 
-    def decided(self, task: PolledDecisionTask) -> None:
+    def decided(self, task: PolledDecisionTask, decisions: Sequence[Decision]) -> None:
         """Report a task that was decided, in the thread that polls."""
-        self._decided(task, self._responses.pop(task.token))
+        self._decided(task, decisions)
 
     def _is_own(self, tasks: DeciderSpec | Plan) -> bool:
         examined = self._examined.get(id(tasks))
