@@ -82,7 +82,7 @@ class Documents:
     def open(self, data: bytes) -> tuple[str, Document]:
         """Return the document of a saved history, and a name to ask for it again. Raises ``FlotoError``."""
         saved: Saved = self._source.saved(data)
-        spec = saved.spec or self._spec(saved.history)
+        spec = saved.spec() or self._spec(saved.history)
         found = _document(saved.history, spec, saved.domain)
         name = hashlib.sha256(found.data).hexdigest()[:32]
         with self._opened_lock:

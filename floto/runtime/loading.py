@@ -143,7 +143,7 @@ def spec_with(saved: Saved, codec: Codec = CODEC) -> DeciderSpec | None:
         SpecError: if the input or the spec cannot be read.
         PayloadsNeeded: if the input is stored and ``codec`` has no store.
     """
-    return saved.spec or spec_of(fold(saved.history.events[:1]).start.input, codec)
+    return saved.spec(codec) or spec_of(fold(saved.history.events[:1]).start.input, codec)
 
 
 def load_codec(source: str) -> Codec:

@@ -14,17 +14,18 @@ import pytest
 
 if TYPE_CHECKING:
     from floto.core.replay.saved_history import Saved
+    from floto.core.spec.codec import Codec
     from floto.core.spec.decider_spec import DeciderSpec
     from floto.core.swf.service import Service
     from floto.testing import Simulation
 
-_DIRECTORIES, _SPECS = "--floto-histories", "floto_specs"
+_DIRECTORIES, _SPECS, _CODEC = "--floto-histories", "floto_specs", "floto_codec"
 #: Earlier versions collect only the inner one of two directories, of which one is in the other.
 _LEAST_PYTEST = 9
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Take ``--floto-histories`` on the command line and ``floto_specs`` in the configuration."""
+    """Take ``--floto-histories``; ``floto_specs`` and ``floto_codec`` in the configuration."""
     parser.getgroup("floto").addoption(
         _DIRECTORIES,
         action="append",
@@ -38,6 +39,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         type="linelist",
         default=[],
         help="Specs of histories, one a line: NAME:VERSION = FILE.py:name or PATTERN.json = FILE.py:name",
+    )
+    parser.addini(
+        _CODEC,
+        default="",
+        help="Codec that knows types of your own, or has the store of long values: FILE.py:name",
     )
 
 
@@ -92,15 +98,23 @@ class HistoryItem(pytest.Item):
         from floto.core.visible import visible
         from floto.runtime.connect import saved_history
 
-        saved = saved_history(self.path)
-        source, spec = self._spec(saved)
-        divergence = replay(spec, saved.history).divergence
+        saved, codec = saved_history(self.path), self._codec()
+        source, spec = self._spec(saved, codec)
+        divergence = replay(spec, saved.history, codec).divergence
         if divergence is not None:
-            recorded_progress(spec, saved.history)
+            recorded_progress(spec, saved.history, codec)
             msg = f"{visible(self.path.name)} differs from {visible(source)}\n{divergence}"
             raise Diverged(msg)
 
-    def _spec(self, saved: Saved) -> tuple[str, DeciderSpec]:
+    def _codec(self) -> Codec:
+        """Return the codec that the configuration names, else floto's own."""
+        from floto.core.spec.decider_spec import CODEC
+        from floto.runtime.loading import load_codec
+
+        source = self.config.getini(_CODEC)
+        return load_codec(_located(source, self.config.rootpath)) if source else CODEC
+
+    def _spec(self, saved: Saved, codec: Codec) -> tuple[str, DeciderSpec]:
         """Return the spec, and its source, from the configuration, else from the saved history."""
         from floto.core.visible import visible
         from floto.runtime.loading import load_spec, spec_with
@@ -109,8 +123,8 @@ class HistoryItem(pytest.Item):
         named = named_specs(self.config.getini(_SPECS))
         source = next((named[each] for each in named if fnmatch(self.path.name, each)), named.get(type_))
         if source is not None:
-            return source, load_spec(_located(source, self.config.rootpath))
-        found = spec_with(saved)
+            return source, load_spec(_located(source, self.config.rootpath), codec)
+        found = spec_with(saved, codec)
         if found is None:
             msg = (
                 f"no spec is known for {visible(type_)}: "

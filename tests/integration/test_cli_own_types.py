@@ -110,12 +110,27 @@ def test_with_the_codec_the_tasks_are_what_they_were(shell: Shell) -> None:
         assert "cannot be read" not in done.stderr
 
 
+def test_saved_history_with_its_spec_is_read_with_the_codec(shell: Shell) -> None:
+    saved = ("history", "monday", "--spec", "flow.py:spec", "-o", "monday.json")
+    assert command(shell.cwd, *saved).returncode == 2
+    assert command(shell.cwd, *saved, *WITH_CODEC).returncode == 0
+    # What needs no spec needs no codec.
+    assert command(shell.cwd, "timeline", "monday.json").returncode == 0
+    why = command(shell.cwd, "why", "monday.json")
+    assert (why.returncode, "type 'Never' is not known" in why.stderr) == (0, True)
+    for arguments in (("why",), ("redrive", "--dry-run")):
+        done = command(shell.cwd, *arguments, "monday.json", *WITH_CODEC)
+        assert (done.returncode, done.stderr.count("not known")) == (0, 0), (arguments, done)
+
+
 def test_specs_in_json_are_read_with_the_codec(shell: Shell) -> None:
     written = "from flow import codec, spec; print(spec.to_json(codec))"
     program = [sys.executable, "-c", written]
     text = subprocess.run(program, cwd=shell.cwd, check=True, capture_output=True, timeout=PATIENCE).stdout
     (shell.cwd / "spec.json").write_bytes(text)
+    assert command(shell.cwd, "check", "spec.json").returncode == 1
     for arguments in (
+        ("check", "spec.json"),
         ("replay", "spec.json", "monday"),
         ("compare", "spec.json", "spec.json", "monday"),
         ("report", "monday", "--spec", "spec.json", "--compare", "spec.json", "-o", "page.html"),

@@ -22,6 +22,17 @@ SPEC = DeciderSpec(
         ActivityTask(id_="second", name="work", version="v1", requires=["first"]),
     ]
 )
+OWN = """
+from attrs import frozen
+from floto import CODEC
+
+@frozen
+class Never:
+    def delay(self, retry):
+        return None
+
+codec = CODEC.with_type("Never", Never)
+"""
 FLOW = """
 from floto import CODEC, ActivityTask, DeciderSpec, Generator, Retry
 
@@ -102,7 +113,7 @@ class Never:
         return None
 
 
-def test_generated_tasks_that_cannot_be_read_are_an_error_and_no_divergence(project: Path) -> None:
+def test_generated_tasks_that_only_a_codec_can_read_are_no_divergence(project: Path) -> None:
     split = Generator(id_="split", name="split", version="v1")
     spec = DeciderSpec(activity_tasks=[split])
     part = ActivityTask(id_="part", name="part", version="v1", retry_strategy=Never())
@@ -112,6 +123,9 @@ def test_generated_tasks_that_cannot_be_read_are_an_error_and_no_divergence(proj
     done = run_pytest(project, "--floto-histories", "histories", "-k", "own")
     assert done.returncode == 1
     assert "the run has begun tasks that 'split' returned, but they cannot be read here" in done.stdout
+    (project / "own.py").write_text(OWN)
+    (project / "pytest.ini").write_text("[pytest]\nfloto_codec = own.py:codec\n")
+    assert run_pytest(project, "--floto-histories", "histories", "-k", "own").returncode == 0
 
 
 def test_spec_is_configurable_by_file_name_pattern(project: Path) -> None:

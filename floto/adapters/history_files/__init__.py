@@ -22,7 +22,7 @@ from floto.adapters.history_files.unknown_formats import described, likeness
 from floto.core.errors import HistoryError
 from floto.core.replay.saved_history import Saved
 from floto.core.spec.codec import Codec
-from floto.core.spec.decider_spec import CODEC, DeciderSpec, as_spec
+from floto.core.spec.decider_spec import CODEC, DeciderSpec
 from floto.core.swf import wire
 from floto.core.swf.closing_events import CLOSING_EVENTS
 from floto.core.swf.events import DecisionTaskCompleted, Event, OtherEvent
@@ -42,12 +42,11 @@ def load(*paths: str | PathLike) -> History:
     return load_saved(*paths).history
 
 
-def load_saved(*paths: str | PathLike, codec: Codec = CODEC, most_events: int = EVENTS_LIMIT) -> Saved:
+def load_saved(*paths: str | PathLike, most_events: int = EVENTS_LIMIT) -> Saved:
     """Return the history in a file, or in files that each hold some of its pages, and what else they say.
 
     Args:
         paths: The files.
-        codec: The codec of the spec.
         most_events: Maximum number of events.
 
     Raises:
@@ -55,7 +54,7 @@ def load_saved(*paths: str | PathLike, codec: Codec = CODEC, most_events: int = 
     """
     if not paths:
         raise HistoryError(None, "name a file that holds a history")
-    gathered = _Gathered(codec, most_events)
+    gathered = _Gathered(most_events)
     with collector_paused():
         for path in map(Path, paths):
             try:
@@ -66,14 +65,19 @@ def load_saved(*paths: str | PathLike, codec: Codec = CODEC, most_events: int = 
 
 
 def save(
-    history: History, path: str | PathLike, *, domain: str | None = None, spec: DeciderSpec | None = None
+    history: History,
+    path: str | PathLike,
+    *,
+    domain: str | None = None,
+    spec: DeciderSpec | None = None,
+    codec: Codec = CODEC,
 ) -> None:
     """Write a history with what is known beside it, one event a line; packed where the name ends in .gz.
 
     The file is written whole or not at all. Raises ``OSError``.
     """
     target = Path(path)
-    text = "".join(_lines(history, domain, spec)).encode()
+    text = "".join(_lines(history, domain, None if spec is None else spec.to_json(codec))).encode()
     if target.suffix == ".gz":
         packer = compressobj(wbits=_GZIP)
         text = packer.compress(text) + packer.flush()
@@ -83,14 +87,14 @@ def save(
 _GZIP = 31
 
 
-def _lines(history: History, domain: str | None, spec: DeciderSpec | None) -> Iterator[str]:
+def _lines(history: History, domain: str | None, spec_json: str | None) -> Iterator[str]:
     yield "{\n"
     if history.execution is not None:
         yield f'"execution": {json.dumps(wire.write(history.execution))},\n'
     if domain is not None:
         yield f'"domain": {json.dumps(domain)},\n'
-    if spec is not None:
-        yield f'"spec": {spec.to_json()},\n'
+    if spec_json is not None:
+        yield f'"spec": {spec_json},\n'
     events = [json.dumps(event, default=datetime.isoformat) for event in history.to_swf()]
     yield '"events": [\n' + ",\n".join(events) + "\n]\n}\n"
 
@@ -99,7 +103,6 @@ def _lines(history: History, domain: str | None, spec: DeciderSpec | None) -> It
 class _Gathered:
     """The events and other values read so far."""
 
-    codec: Codec
     most_events: int
     events: dict[int, Event] = field(factory=dict)
     places: dict[int, str] = field(factory=dict)
@@ -184,18 +187,13 @@ class _Gathered:
         except HistoryError as error:
             hint = f"; {self.cut}" if self.cut else ""
             raise HistoryError(error.event_id, f"{error.problem} ({where}){hint}") from None
-        return Saved(history=history, domain=self._domain(where), spec=self._spec(where))
+        return Saved(history=history, domain=self._domain(where), spec_json=self.beside.get("spec"))
 
     def _domain(self, where: str) -> str | None:
         domain = self.beside.get("domain")
         if domain is not None and not isinstance(domain, str):
             raise HistoryError(None, f"{where}: domain must be text, not {shown(domain)}")
         return domain
-
-    def _spec(self, where: str) -> DeciderSpec | None:
-        if self.beside.get("spec") is None:
-            return None
-        return as_spec(self.codec.structure(self.beside["spec"]), f"{where}: spec")
 
 
 #: Members that name the page which follows: SWF's, and that of the AWS CLI.

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from attrs import frozen
 
-from floto.core.spec.decider_spec import DeciderSpec
+from floto.core.spec.codec import Codec
+from floto.core.spec.decider_spec import CODEC, DeciderSpec, as_spec
 from floto.core.swf.history import History
 
 
@@ -14,5 +17,11 @@ class Saved:
 
     history: History
     domain: str | None = None
-    #: The spec of the run; None if it was not saved.
-    spec: DeciderSpec | None = None
+    #: The spec that was saved with it, as JSON; None if none was.
+    spec_json: Any = None
+
+    def spec(self, codec: Codec = CODEC) -> DeciderSpec | None:
+        """Return the spec that was saved with the history, None if none was. Raises ``SpecError``."""
+        if self.spec_json is None:
+            return None
+        return as_spec(codec.structure(self.spec_json), "the spec that was saved with the history")

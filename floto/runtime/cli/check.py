@@ -12,6 +12,7 @@ import click
 from floto.core.errors import SpecError
 from floto.core.fire_times import clock_changes
 from floto.core.spec.activity_timeouts import timeout_warnings
+from floto.core.spec.codec import Codec
 from floto.core.spec.decider_spec import DeciderSpec
 from floto.core.spec.estimate import Estimate, estimates
 from floto.core.spec.nested_specs import nested, nested_tasks
@@ -22,6 +23,7 @@ from floto.core.spec.tasks import Task
 from floto.core.swf.limits import EVENT_LIMIT
 from floto.core.visible import visible
 from floto.runtime.cli.codes import DONE, FAILED
+from floto.runtime.cli.options import codec_option
 from floto.runtime.cli.output import say
 from floto.runtime.loading import load_schedule, load_spec, names_schedule
 
@@ -31,7 +33,8 @@ _FIRES, _YEAR = 3, timedelta(days=366)
 
 @click.command("check", short_help="Check a spec and estimate its events")
 @click.argument("spec")
-def check_command(spec: str) -> int:
+@codec_option
+def check_command(spec: str, codec: Codec) -> int:
     """List all problems of SPEC, and estimate the number of events of a run.
 
     Of a schedule, say its times in words, the next fires, and the fires at times that its zone skips or
@@ -39,7 +42,7 @@ def check_command(spec: str) -> int:
     """
     try:
         schedule = load_schedule(spec) if names_schedule(spec) else None
-        loaded = load_spec(spec) if schedule is None else schedule.spec
+        loaded = load_spec(spec, codec) if schedule is None else schedule.spec
     except SpecError as error:
         for problem in error.problems:
             say(visible(problem))

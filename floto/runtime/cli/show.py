@@ -19,7 +19,7 @@ from floto.core.replay.task_status import FAILURES, TaskStatus
 from floto.core.replay.why_report import stalls
 from floto.core.replay.why_waiting import OF_RULES
 from floto.core.spec.codec import Codec
-from floto.core.spec.decider_spec import CODEC, DeciderSpec
+from floto.core.spec.decider_spec import DeciderSpec
 from floto.core.spec.tasks import NO_RESULT
 from floto.core.visible import shortened
 from floto.runtime.cli.codes import DONE
@@ -78,25 +78,28 @@ def show_command(run: str, *, spec: str | None, as_json: bool, codec: Codec, **w
     help="A file to write, instead of stdout.",
 )
 @click.option("--spec", help="A spec to write beside it; default: the one that the run carries, if any.")
-def history_command(run: str, output: Path | None, spec: str | None, **where: Any) -> int:
+@codec_options
+def history_command(run: str, output: Path | None, spec: str | None, codec: Codec, **where: Any) -> int:
     """Write the history of RUN (WORKFLOW_ID or WORKFLOW_ID@RUN_ID) as JSON; events have SWF's own shape."""
-    given = None if spec is None else load_spec(spec)
+    given = None if spec is None else load_spec(spec, codec)
     with target(where["service"], where["domain"]) as there:
         execution = there.find(run, where["run_id"])["executionInfo"]["execution"]
         with contextlib.nullcontext(sys.stdout) if output is None else writing(output) as file:
-            count = _write(there, execution, file, given)
+            count = _write(there, execution, file, codec, given)
     say(f"{count:,} events", err=True)
     return DONE
 
 
-def _write(there: Target, execution: dict[str, str], file: TextIO, spec: DeciderSpec | None) -> int:
+def _write(
+    there: Target, execution: dict[str, str], file: TextIO, codec: Codec, spec: DeciderSpec | None
+) -> int:
     """Write a history event by event, with at most one page in memory; return the number of events."""
     events = there.events(execution)
     first = next(events)
     head = {"domain": there.domain, "execution": execution}
-    carried = spec or _carried(first)
+    carried = spec or _carried(first, codec)
     if carried is not None:
-        head["spec"] = CODEC.unstructure(carried)
+        head["spec"] = codec.unstructure(carried)
     file.write(f'{json_line(head)[:-1]}, "events": [')
     count = 0
     for count, event in enumerate(chain([first], events), start=1):
@@ -106,10 +109,10 @@ def _write(there: Target, execution: dict[str, str], file: TextIO, spec: Decider
     return count
 
 
-def _carried(first: dict[str, Any]) -> DeciderSpec | None:
+def _carried(first: dict[str, Any], codec: Codec) -> DeciderSpec | None:
     # One that floto cannot read here is in the history all the same.
     with contextlib.suppress(PayloadsNeeded, SpecError):
-        return spec_of(first.get("workflowExecutionStartedEventAttributes", {}).get("input"))
+        return spec_of(first.get("workflowExecutionStartedEventAttributes", {}).get("input"), codec)
     return None
 
 

@@ -225,7 +225,7 @@ def _digests(saved: Saved, state: State, codec: Codec) -> list[str | None]:
     if not recorded:
         # A spec that cannot be read here is not compared.
         with contextlib.suppress(PayloadsNeeded, SpecError):
-            carried = saved.spec or spec_of(state.start.input, codec)
+            carried = saved.spec(codec) or spec_of(state.start.input, codec)
             return [] if carried is None else [fingerprint(carried, codec)]
     return recorded
 
