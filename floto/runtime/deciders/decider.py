@@ -50,7 +50,7 @@ from floto.runtime.deciders.deciding_at_once import DecidingAtOnce
 from floto.runtime.deciders.late_histories import LateHistories
 from floto.runtime.deciders.progress_cache import ProgressCache
 from floto.runtime.deciders.responding import log_no_response, respond
-from floto.runtime.deciders.spec_choice import DeciderSpecs, NoSpec, OtherSpec, read_spec
+from floto.runtime.deciders.spec_choice import DeciderSpecs, NoSpec, OtherSpec, by_workflow_type, read_spec
 from floto.runtime.deciders.takeovers import Takeovers
 from floto.runtime.presence import announced
 from floto.runtime.retrying import poll, poll_alone, retry_store
@@ -112,7 +112,7 @@ class Decider:
             without permission ends ``run()``.
 
     Raises:
-        SpecError: if the spec cannot be read.
+        SpecError: if a spec cannot be read, or is given for something else than a workflow type.
         UnknownService: if ``service`` is not a URL of a service.
         UnknownStore: if ``payloads`` is not the name of a store.
         ValueError: if ``identity`` is longer than 256 characters.
@@ -141,7 +141,8 @@ class Decider:
         self._codec = codec = codec.with_payloads(self._payloads)
         self._troubles = TroubleLog(log)
         self._spec = own = read_spec(decider_spec if spec is None else spec, codec)
-        self._specs, self._rules = DeciderSpecs(own, dict(specs or {}), codec), dict(rules or {})
+        self._specs = DeciderSpecs(own, specs, codec)
+        self._rules = by_workflow_type(rules, "rules")
         self._sole = sole
         self._given = service
         self._service = service_for(service, domain or (own and own.domain) or None)

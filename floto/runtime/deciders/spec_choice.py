@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TypeVar
 
 from attrs import Factory, define, field, frozen
 
 from floto.core.decide.decide import spec_of
-from floto.core.errors import FlotoError
+from floto.core.errors import FlotoError, SpecError
 from floto.core.spec.codec import Codec
 from floto.core.spec.decider_spec import CODEC, DeciderSpec, as_spec
 from floto.core.spec.fingerprint import digests_of, own_digest, recorded, taken_over
 from floto.core.state.state import State
 from floto.core.swf.events import WorkflowExecutionStarted
+from floto.core.swf.identifiers import shown
 from floto.core.swf.shapes import WorkflowType
+
+T = TypeVar("T")
 
 
 @define
@@ -34,12 +38,33 @@ class OtherSpec(NoSpec):
     own: DeciderSpec
 
 
+def by_workflow_type(given: Mapping[WorkflowType, T] | None, what: str) -> dict[WorkflowType, T]:
+    """Return what is given for each workflow type. Raises ``SpecError``, which calls it ``what``.
+
+    With another key, the runs of the type would be decided by the spec for all others.
+    """
+    found = dict(given or {})
+    for kind in found:
+        if not isinstance(kind, WorkflowType):
+            raise SpecError((f"{what}: each key is a floto.WorkflowType(name, version), not {shown(kind)}",))
+    return found
+
+
+def _specs(given: Mapping[WorkflowType, DeciderSpec] | None) -> dict[WorkflowType, DeciderSpec]:
+    specs = by_workflow_type(given, "specs")
+    return {kind: as_spec(spec, f"the spec of {kind.name!r}") for kind, spec in specs.items()}
+
+
 @frozen
 class DeciderSpecs:
-    """The specs of one decider: by workflow type, and ``default`` for the runs of every other type."""
+    """The specs of one decider: by workflow type, and ``default`` for the runs of every other type.
+
+    Raises:
+        SpecError: if ``by_type`` has other keys or values.
+    """
 
     default: DeciderSpec | None
-    by_type: Mapping[WorkflowType, DeciderSpec]
+    by_type: Mapping[WorkflowType, DeciderSpec] = field(converter=_specs)
     codec: Codec = field(eq=False)
     _by_digest: Mapping[str | None, Sequence[DeciderSpec]] = field(
         init=False, eq=False, repr=False, default=Factory(lambda self: self._digests(), takes_self=True)

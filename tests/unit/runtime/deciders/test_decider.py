@@ -416,3 +416,18 @@ def test_a_service_from_a_url_is_closed_with_the_decider(tmp_path: Path) -> None
 def test_object_that_is_not_a_spec_raises_spec_error(tmp_path: Path) -> None:
     with pytest.raises(floto.SpecError, match="spec must be a DeciderSpec, not 3"):
         Decider(3, service=f"sqlite:///{tmp_path / 'floto.db'}")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("given", "problem"),
+    [
+        ({"specs": {("f", "1"): spec("own")}}, r"specs: each key is a floto.WorkflowType\(name, version\)"),
+        ({"specs": {ORDER: spec("own").to_json()}}, "the spec of 'order' must be a DeciderSpec"),
+        ({"rules": {"f:1": lambda _state: []}}, r"rules: each key is a floto.WorkflowType\(name, version\)"),
+    ],
+)
+def test_specs_and_rules_for_something_else_than_workflow_types_are_refused(
+    service: SqliteService, given: dict[str, Any], problem: str
+) -> None:
+    with pytest.raises(floto.SpecError, match=problem):
+        Decider(spec("default"), service=service, **given)
