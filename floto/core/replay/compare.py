@@ -30,7 +30,7 @@ from floto.core.swf.decisions import (
     StartChildWorkflowExecution,
     StartTimer,
 )
-from floto.core.swf.history import History
+from floto.core.swf.history import History, as_history
 
 
 class Verdict(StrEnum):
@@ -123,7 +123,7 @@ def compare(
 
 
 def _compared(old_spec: DeciderSpec, new_spec: DeciderSpec, history: History, codec: TaskCodec) -> Compared:
-    asked = list(enumerate(decision_tasks(history.events), start=1))
+    asked = list(enumerate(decision_tasks(as_history(history).events), start=1))
     answered = [(number, each) for number, each in asked if each.outcome is RecordedOutcome.ANSWERED]
     moments = [*(task.started for _, task in answered), len(history)]
     olds, news = (decided_at(spec, history, moments, codec) for spec in (old_spec, new_spec))

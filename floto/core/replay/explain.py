@@ -40,7 +40,7 @@ from floto.core.state.attempts import Attempt, attempt_events, attempts
 from floto.core.state.fold import fold
 from floto.core.state.state import EMPTY, Item, Key, State
 from floto.core.swf.events import Event
-from floto.core.swf.history import History
+from floto.core.swf.history import History, as_history
 from floto.core.swf.identifiers import shown
 from floto.core.visible import visible
 
@@ -154,7 +154,7 @@ def explain(
 
 def state_at(history: History, at: int | None) -> State:
     """Return the state after an event; None: after the last one. Raises ``HistoryError`` if there is none."""
-    event_id = len(history) if at is None else at
+    event_id = len(as_history(history)) if at is None else at
     if not 1 <= event_id <= len(history):
         raise HistoryError(None, f"no event {event_id}: the history has events 1 to {len(history)}")
     return fold(history.events[:event_id], evolve(EMPTY, execution=history.execution))

@@ -24,7 +24,7 @@ from floto.core.state.state import EMPTY
 from floto.core.swf import events as e
 from floto.core.swf.decisions import Decision, FailWorkflowExecution
 from floto.core.swf.events import Event
-from floto.core.swf.history import History, collector_paused
+from floto.core.swf.history import History, as_history, collector_paused
 from floto.core.swf.limits import DATA_LIMIT
 from floto.core.swf.reserved_names import TASK_CONTROL
 from floto.core.swf.shapes import WorkflowExecution
@@ -120,7 +120,7 @@ def replay(spec: DeciderSpec, history: History, codec: TaskCodec = CODEC) -> Rep
         PayloadsNeeded: The decisions may differ only because values are stored and ``codec`` has no store.
     """
     with collector_paused():
-        asked = decision_tasks(history.events)
+        asked = decision_tasks(as_history(history).events)
         taken = [task.started for task in asked if task.started]
         done = compared(history, asked, decided_at(spec, history, [*taken, len(history)], codec))
     done.check_readable(codec)

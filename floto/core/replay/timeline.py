@@ -24,7 +24,7 @@ from floto.core.state.attempts import Attempt, attempts
 from floto.core.state.fold import state_of
 from floto.core.state.state import OPEN, Item, Key, Kind, State, Status
 from floto.core.swf import events as e
-from floto.core.swf.history import History
+from floto.core.swf.history import History, as_history
 from floto.core.swf.reserved_names import RESERVED_PREFIX
 from floto.core.swf.wire import type_name
 
@@ -91,7 +91,7 @@ def timeline(history: History, spec: DeciderSpec | None = None, codec: TaskCodec
         HistoryError: The history is empty or cannot have happened.
         SpecError: ``spec`` is not a spec, or ``codec`` cannot read generated tasks that have begun.
     """
-    state = state_of(history)
+    state = state_of(as_history(history))
     found = {}
     if spec is not None:
         progress = recorded_progress(spec, state, codec)

@@ -179,3 +179,12 @@ class History:
 
     def __len__(self) -> int:
         return len(self.events)
+
+
+def as_history(value: object) -> History:
+    """Return a value that is a history. Raises ``HistoryError``, which says how to read one."""
+    if isinstance(value, History):
+        return value
+    is_file = isinstance(value, str) or hasattr(value, "__fspath__")
+    reader = f"load({shown(value)})" if is_file else "from_swf(events), which reads SWF's event dicts"
+    raise HistoryError(None, f"a floto.History is needed, not {shown(value)}; use floto.History.{reader}")

@@ -20,7 +20,7 @@ from floto.core.replay.why_waiting import Cause, Condition, Text
 from floto.core.spec.decider_spec import CODEC, DeciderSpec
 from floto.core.spec.tasks import NO_RESULT, TaskCodec, expands
 from floto.core.state.state import EMPTY, Key, State
-from floto.core.swf.history import History, collector_paused
+from floto.core.swf.history import History, as_history, collector_paused
 from floto.core.view.arrows import arrows, cleanup_roles
 from floto.core.view.check import Check, SpecDecisions
 from floto.core.view.groups import Group, groups
@@ -199,6 +199,7 @@ def view(history: History, spec: DeciderSpec | None = None, codec: TaskCodec = C
     Raises:
         HistoryError: The history is empty, or cannot have happened.
     """
+    as_history(history)
     with collector_paused():
         problem = ""
         if spec is not None:

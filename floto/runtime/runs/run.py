@@ -51,7 +51,7 @@ from floto.runtime.runs.run_result import result_of_run
 from floto.runtime.runs.time_limit import TimeLimit
 from floto.runtime.shutdown import StopFlag
 from floto.runtime.workers import activities
-from floto.runtime.workers.activities import Activities
+from floto.runtime.workers.activities import Activities, as_activities
 
 log = logging.getLogger("floto")
 progress_log = logging.getLogger("floto.progress")
@@ -124,7 +124,7 @@ def run(  # noqa: PLR0913 - all but the spec are optional and named
         spec=as_spec(read_spec(spec, codec), "spec"),
         workflow_id=workflow_id,
         input=text,
-        activities=activities,
+        activities=as_activities(activities),
         concurrency=concurrency,
         codec=codec.with_payloads(payloads),
         payloads=payloads,

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from attrs import frozen
 
 from floto.core.errors import FlotoError
+from floto.core.swf.identifiers import shown
 from floto.core.swf.shapes import ActivityType
 from floto.core.user_calls import caller
 
@@ -154,6 +155,14 @@ def _caller(activity_type: ActivityType, function: Callable[..., Any]) -> Callab
         msg = f"{_name(activity_type)}: an activity takes 'context' or nothing, but this is {name}"
         raise ActivityError(msg)
     return call
+
+
+def as_activities(value: object) -> Activities:
+    """Return a value that is a registry of activities. Raises ``TypeError`` for others."""
+    if not isinstance(value, Activities):
+        msg = f"activities must be a floto.Activities, whose decorators register them, not {shown(value)}"
+        raise TypeError(msg)
+    return value
 
 
 #: The registry of ``@floto.activity`` and ``@floto.generator``, and the default of workers.

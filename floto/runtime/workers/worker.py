@@ -27,7 +27,7 @@ from floto.runtime.shutdown import StopFlag, stop_on_signals
 from floto.runtime.start_lines import describe_service, describe_types
 from floto.runtime.workers import activities
 from floto.runtime.workers import execute_activity as outcomes
-from floto.runtime.workers.activities import Activities
+from floto.runtime.workers.activities import Activities, as_activities
 from floto.runtime.workers.activity_threads import ActivityThreads
 from floto.runtime.workers.execute_activity import Outcome
 from floto.runtime.workers.heartbeats import Heartbeats
@@ -100,7 +100,7 @@ class ActivityWorker:
         self._service, self._domain = service_for(service, domain), domain
         self._embedded = embedded(self._service)
         self._task_list = task_list
-        self._registry = activities
+        self._registry = as_activities(activities)
         self._codec = codec
         self._identity = checked_identity(identity)
         self._poll_seconds = poll_seconds

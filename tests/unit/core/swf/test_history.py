@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import pytest
 
+import floto
 from floto import Event, History, HistoryError, WorkflowExecution, fold
 from floto.core.swf import events as e
 from floto.core.swf.shapes import TaskList, WorkflowType
@@ -16,6 +18,7 @@ NOW = datetime(2026, 1, 1, tzinfo=UTC)
 START = e.WorkflowExecutionStarted(
     child_policy="TERMINATE", task_list=TaskList("decide"), workflow_type=WorkflowType("w", "v"), input="1"
 )
+SPEC = floto.DeciderSpec()
 SCHEDULED = e.DecisionTaskScheduled(task_list=TaskList("decide"))
 
 
@@ -35,6 +38,19 @@ def test_file_name_in_place_of_a_history_names_the_function_that_reads_it() -> N
             History(cast("History", name))
         with pytest.raises(HistoryError, match=r"read a saved history with floto\.History\.load\("):
             fold(cast("History", name))
+
+
+@pytest.mark.parametrize("given", ["h.json", Path("h.json"), [{"eventId": 1}], {"events": []}, 3])
+def test_what_reads_a_history_says_how_to_get_one(given: Any) -> None:
+    calls: list[Callable[[Any], object]] = [
+        lambda history: floto.replay(SPEC, history),
+        lambda history: floto.compare(SPEC, SPEC, [history]),
+        lambda history: floto.explain(SPEC, history),
+        floto.view,
+    ]
+    for call in calls:
+        with pytest.raises(HistoryError, match=r"use floto\.History\.(load|from_swf)\("):
+            call(given)
 
 
 def test_text_of_an_execution_is_the_name_of_the_run_in_commands() -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+import floto
 from floto.core.swf.shapes import ActivityType
 from floto.runtime.workers.activities import Activities, ActivityError
 
@@ -125,3 +126,11 @@ def test_reimported_file_replaces_its_registrations() -> None:
     found = activities.find(ActivityType("a", "1"))
     assert found is not None
     assert found({}) == 2
+
+
+@pytest.mark.parametrize("given", [{"work": len}, [len], None])
+def test_something_else_than_a_registry_is_a_type_error(given: Any) -> None:
+    with pytest.raises(TypeError, match=r"must be a floto\.Activities"):
+        floto.run(floto.DeciderSpec(), activities=given)
+    with pytest.raises(TypeError, match=r"must be a floto\.Activities"):
+        floto.ActivityWorker(activities=given, service="memory:")
