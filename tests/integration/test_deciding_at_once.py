@@ -29,6 +29,7 @@ from floto.core.engine.stores.records import TaskQueue
 from floto.core.engine.tokens import TaskKind
 from floto.core.spec.nested_specs import nested_tasks
 from floto.core.state.fold import fold
+from floto.core.state.state import State
 from floto.core.swf.decisions import (
     CancelTimer,
     CompleteWorkflowExecution,
@@ -273,6 +274,25 @@ def test_run_of_many_tasks_one_after_the_other_is_decided_at_once(tmp_path: Path
         for _ in range(3):
             assert service.poll_and_decide("floto", "d", 0, decider._at_once) is None  # noqa: SLF001 - as above
             service.respond_activity_task_completed(activity(service).token, None)
+
+
+def test_deciders_by_turns_examine_a_run_as_a_whole_once_each(tmp_path: Path) -> None:
+    tasks = side_by_side(20)
+    tasks = [evolve(task, requires=tasks[number - 1 : number]) for number, task in enumerate(tasks)]
+    begun: list[State] = []
+
+    class Counting(floto.Decider):
+        def _begin(self, spec: floto.DeciderSpec, state: State) -> floto.Progress:
+            begun.append(state)
+            return super()._begin(spec, state)
+
+    with SqliteService(tmp_path / "db") as service:
+        deciders = [Counting(floto.DeciderSpec(activity_tasks=tasks), service=service) for _ in range(3)]
+        start(service)
+        for decider in deciders * 5:
+            assert service.poll_and_decide("floto", "d", 0, decider._at_once) is None  # noqa: SLF001 - as above
+            service.respond_activity_task_completed(activity(service).token, None)
+    assert len(begun) == len(deciders)
 
 
 def side_by_side(count: int) -> list[floto.ActivityTask]:

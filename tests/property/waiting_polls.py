@@ -110,7 +110,8 @@ class Service:
         assert now == self.now
         # A decider that followed the run until then need not fold any event.
         assert changed.since < task.started_event_id
-        first = max(task.previous_started_event_id, 1)
+        first = task.events[0].id
+        assert first <= max(task.previous_started_event_id, 1)
         assert [each.id for each in task.events] == list(range(first, task.started_event_id + 1))
         events = (*self.store.history(task.execution.run_id)[: first - 1], *task.events)
         known = floto.fold(events[: changed.since], evolve(EMPTY, execution=task.execution))

@@ -36,7 +36,8 @@ class DecidesAtOnce(Protocol):
         and calls no service. An exception counts as None.
 
         Args:
-            task: The task, with the events since the start of the previous one that got a response.
+            task: The task, with the latest events, at least since the start of the previous one that got a
+                response.
             state: The state after the whole history, which the engine has.
             changed: The keys of the items that changed lately.
         """

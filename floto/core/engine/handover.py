@@ -37,6 +37,9 @@ from floto.core.swf.service import PolledActivityTask, PolledDecisionTask
 #: None to leave the task to the thread that polls.
 Decide = Callable[[PolledDecisionTask, State, ChangedKeys, datetime], Decided | None]
 
+#: Least number of events, if there are so many, of a task that is decided at once. A decider may know the run
+#: from several decisions ago: of one transaction, it knows none until the commit, and others decide too.
+_LATEST_EVENTS = 500
 _decide_at_once, _start = maker(c.DecideAtOnce), maker(c.StartActivityTask)
 _respond_decision = maker(c.RespondDecisionTaskCompleted)
 
@@ -104,7 +107,8 @@ class RunTasks:
         def respond(state: State, events: Sequence[Event], changed: ChangedKeys) -> Any:
             token = token_of(self.run, TaskKind.DECISION, scheduled, events[-1].id)
             # What decides at once has the state: a copy of a long history would be most of the step.
-            after = 0 if decide is None else max(state.decision_tasks.previous_started - 1, 0)
+            first = min(state.decision_tasks.previous_started, events[-1].id - _LATEST_EVENTS)
+            after = 0 if decide is None else max(first - 1, 0)
             task = decision_task(state, token, (*self.history(self.run.execution.run_id, after), *events))
             decided = None if decide is None else decide(task, state, changed, now)
             if decided is None:
