@@ -324,3 +324,11 @@ def test_why_of_a_terminated_run_names_the_reason(shell: Shell) -> None:
     shell.here("start", "--spec", "flow.py:spec", "--workflow-id", "w")
     shell.here("terminate", "w", "--reason", "wrong day")
     assert " (WorkflowExecutionTerminated: wrong day); 0 of " in shell.here("why", "w")[0]
+
+
+def test_why_of_a_task_asks_for_the_spec_of_a_run_that_carries_none(shell: Shell) -> None:
+    spec = floto.DeciderSpec(activity_tasks=[floto.Timer(id_="t", delay_in_seconds=0)])
+    floto.run(spec, service=f"sqlite:///{shell.cwd}/floto.db", workflow_id="w")
+    said = "the run carries no spec; name the one that decided it with --spec"
+    assert said in shell.here("why", "w", "t", code=2)[1]
+    assert "default: the one that it carries" in " ".join(shell.here("why", "--help")[0].split())

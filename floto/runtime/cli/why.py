@@ -30,7 +30,7 @@ _COMMAND = "    "
 @click.command("why", short_help="Explain why a task is waiting or failed")
 @source_argument
 @click.argument("task", required=False)
-@click.option("--spec", help="The spec that decided the run; default: the stall_of that it carries.")
+@click.option("--spec", help="The spec that decided the run; default: the one that it carries.")
 @click.option("--at", type=click.IntRange(min=1), metavar="EVENT", help="Status after this event.")
 @click.option("--all", "shows_all", is_flag=True, help="Print every line, not the ten most urgent.")
 @json_option
@@ -54,7 +54,7 @@ def why_command(  # noqa: PLR0913 - click passes each option as an argument
     found = evolve(read_source(source, **where), at=at)
     known = (spec_of_run if task or at else spec_to_show)(spec, found, codec)
     if known is None and (task or at):
-        msg = "the run carries no spec; name the stall_of that decided it with --spec"
+        msg = "the run carries no spec; name the one that decided it with --spec"
         raise click.UsageError(msg)
     progress = found.progress(known, codec)
     explained, context = found.explained(progress), found.context(progress)
@@ -76,13 +76,13 @@ def why_command(  # noqa: PLR0913 - click passes each option as an argument
 
 
 def say_unknown_tasks(found: LoadedRun) -> None:
-    """Print that a run may have more tasks, unless it is stall_of of floto's own, which have no spec."""
+    """Print that a run may have more tasks, unless it is one of floto's own, which have no spec."""
     if found.state.start.workflow_type not in OWN_DECIDERS:
         say("tasks that have not begun are not known: name the spec with --spec", err=True)
 
 
 def _head(found: LoadedRun, explained: Explanation) -> str:
-    """Return stall_of line with the run, its status, and its number of finished tasks."""
+    """Return one line with the run, its status, and its number of finished tasks."""
     events = found.saved.history.events
     last = events[explained.event_id - 1]
     name = visible(found.state.execution.workflow_id) if found.state.execution else "the run"
