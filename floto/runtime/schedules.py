@@ -30,6 +30,7 @@ from floto.core.spec.tasks import TaskCodec
 from floto.core.state.fold import fold
 from floto.core.state.state import EMPTY
 from floto.core.swf.events import WorkflowExecutionStarted
+from floto.core.swf.identifiers import may_exist
 from floto.core.swf.service import ExecutionInfo, Service, StartRequest
 from floto.core.swf.shapes import WorkflowType
 from floto.core.visible import visible
@@ -129,7 +130,7 @@ def find(service: Service, id_: str) -> tuple[ExecutionInfo, ScheduleView]:
 
 def latest(service: Service, id_: str) -> ExecutionInfo:
     """Return the last run of a schedule, which is not read. Raises ``ScheduleError``."""
-    info = retry_read(service.latest_execution, id_)
+    info = retry_read(service.latest_execution, id_) if may_exist(id_) else None
     if info is None or info.workflow_type != SCHEDULE_TYPE:
         msg = f"there is no schedule {id_!r}" if info is None else f"workflow {id_!r} is not a schedule"
         raise ScheduleError(msg)

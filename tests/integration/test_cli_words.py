@@ -270,3 +270,33 @@ def test_run_that_does_not_exist_is_reported_and_the_others_are_read(runs: Shell
     out, err = runs.here(*command.split(), "nosuch", "done", code=2)
     assert err.startswith("floto: there is no run 'nosuch' in domain 'floto'")
     assert "done: " in out
+
+
+@pytest.mark.parametrize("command", ["show", "history", "signal {} go", "cancel", "terminate"])
+@pytest.mark.parametrize("name", ["done.json", "./done.json", "-"])
+def test_file_in_place_of_a_run_is_reported(runs: Shell, command: str, name: str) -> None:
+    runs.here("history", "done", "-o", "done.json")
+    words = command.format(name).split() if "{}" in command else [command, name]
+    out, err = runs.here(*words, code=2)
+    assert err.startswith(f"floto: there is no run {name!r} in domain 'floto'")
+    assert "saved histories are read by floto why, " in err
+    assert out == ""
+
+
+@pytest.mark.parametrize("name", ["a/b", "a|b", "arn", "", "w" * 300, "done@" + "r" * 300, "done@a/b"])
+def test_run_of_a_name_that_no_run_may_have_does_not_exist(runs: Shell, name: str) -> None:
+    for command in ("show", "cancel", "history"):
+        assert "there is no run " in runs.here(command, name, code=2)[1]
+    for command in ("show", "pause"):
+        assert "no schedule" in runs.here("schedule", command, name, code=2)[1]
+
+
+def test_commands_on_files_take_runs_with_ids_of_any_length(tmp_path: Path) -> None:
+    # No file has a name of more than 255 bytes.
+    shell, workflow_id = Shell(tmp_path), "☃" * 256
+    write_files(tmp_path)
+    shell.here("start", "--spec", "flow.py:spec", "--workflow-id", workflow_id)
+    for command in ("why", "timeline", "replay flow.py:spec", "compare flow.py:spec flow.py:spec"):
+        shell.here(*command.split(), workflow_id)
+    shell.here("report", workflow_id, "-o", "report.html")
+    assert (tmp_path / "report.html").exists()

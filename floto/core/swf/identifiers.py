@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from floto.core.swf.limits import NAME_LIMIT
+from floto.core.swf.limits import NAME_LIMIT, RUN_ID_LIMIT
 from floto.core.swf.reserved_names import OWN_LIST_PREFIX
 from floto.core.visible import shortened, visible
 
@@ -55,6 +55,12 @@ def _problems(
         yield f"{what} is {len(value)} characters long; at most {limit} fit"
     elif forbidden.search(value) or value == FORBIDDEN_WORD:
         yield f"{what} may not contain {characters}, control characters or unpaired surrogates, nor be 'arn'"
+
+
+def may_exist(workflow_id: str, run_id: str | None = None) -> bool:
+    """Return True if a run may have these ids: SWF refuses every request with others."""
+    is_run_id = run_id is None or 1 <= len(run_id) <= RUN_ID_LIMIT
+    return is_run_id and not any(id_problems("workflow_id", workflow_id))
 
 
 def shown(value: Any) -> str:

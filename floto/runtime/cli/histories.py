@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -65,7 +66,8 @@ def each_file(names: Sequence[str]) -> Iterator[str]:
     """Yield the names of runs and files, and the files of directories."""
     for name in names:
         path = Path(name)
-        if not path.is_dir():
+        # Unlike Path.is_dir, this is False for a name that is too long for a directory.
+        if not os.path.isdir(name):  # noqa: PTH112
             yield name
             continue
         found = sorted(each for each in path.iterdir() if each.is_file() and each.name.endswith(ENDINGS))

@@ -6,7 +6,6 @@ import contextlib
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import click
@@ -35,14 +34,12 @@ from floto.runtime.cli.completion import complete_run
 from floto.runtime.cli.options import domain_option, run_id_option, service_option
 from floto.runtime.cli.output import error_text, say
 from floto.runtime.cli.summary import left_decisions
-from floto.runtime.cli.target import Target, target, where_options
+from floto.runtime.cli.target import STDIN, Target, is_existing_file, target, where_options
 from floto.runtime.connect import live_of, saved_history
 from floto.runtime.loading import load_spec, spec_with
 
 #: Suffixes of the files in a directory that are read as histories.
 ENDINGS = (".json", ".jsonl", ".ndjson", ".json.gz", ".jsonl.gz", ".ndjson.gz")
-#: Name of standard input.
-STDIN = "-"
 
 
 def source_argument(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -239,7 +236,7 @@ def _carries_spec(state: State) -> bool:
 
 def is_file(name: str) -> bool:
     """Return True if a name means a file, not a run: the file exists, or the name has the form of one."""
-    return name == STDIN or Path(name).is_file() or "/" in name or name.endswith(ENDINGS)
+    return is_existing_file(name) or "/" in name or name.endswith(ENDINGS)
 
 
 def _live(there: Target) -> Live | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import difflib
 import logging
+import os
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any
@@ -25,7 +26,8 @@ from floto.core.errors import (
 from floto.core.swf import wire
 from floto.core.swf.floto_defaults import DEFAULT_DOMAIN
 from floto.core.swf.history import History
-from floto.core.swf.limits import NAME_LIMIT, PAGE_LIMIT
+from floto.core.swf.identifiers import may_exist
+from floto.core.swf.limits import PAGE_LIMIT
 from floto.core.swf.shapes import WorkflowExecution
 from floto.core.visible import first_few, shell_command
 from floto.runtime.connect import USUAL_FILE, client, default_service, file_of, shown_service, translating
@@ -34,11 +36,15 @@ from floto.runtime.shutdown import StopFlag
 
 log = logging.getLogger("floto")
 
+#: The commands that read files.
+_READERS = "floto why, timeline, replay, compare, report and redrive"
 _REPEAT = "repeat the command, which leaves unchanged what is registered"
 #: Number of runs whose ids are compared with an unknown one.
 _NEAR = 200
 #: Characters of a run id that are shown where it need not be whole; any number of them is read.
 SHORT = 8
+#: Name of standard input.
+STDIN = "-"
 BEGINNING = datetime(1970, 1, 2, tzinfo=UTC)
 
 
@@ -122,6 +128,8 @@ class UnknownRun(FlotoError):
     def __str__(self) -> str:
         """Return the problem and the similar workflow ids."""
         text = f"there is no run {self.run!r} in domain {self.domain!r} on {self.url}"
+        if is_existing_file(self.run):
+            return f"{text}; saved histories are read by {_READERS}"
         return f"{text}; there is {', '.join(map(repr, self.near))}" if self.near else text
 
 
@@ -270,14 +278,18 @@ def _execution(workflow_id: str, run_id: str) -> dict[str, str]:
 def _readings(run: str, run_id: str | None) -> list[tuple[str, str | None]]:
     """Return the workflow ids and run ids that ``WORKFLOW_ID[@RUN_ID]`` may mean, the likelier first.
 
-    A workflow id may have an @ in it.
+    A workflow id may have an @ in it. What cannot be an id is left out: SWF refuses a request with it.
     """
-    whole, (workflow_id, _, after) = (run, run_id), run.rpartition("@")
-    if run_id is not None or not workflow_id or not after:
-        return [whole]
-    parts = (workflow_id, after)
-    # SWF refuses a request with a workflow id that is too long.
-    return [parts] if len(run) > NAME_LIMIT else [whole, parts]
+    found, (workflow_id, _, after) = [(run, run_id)], run.rpartition("@")
+    if run_id is None and after:
+        found.append((workflow_id, after))
+    return [each for each in found if may_exist(*each)]
+
+
+def is_existing_file(name: str) -> bool:
+    """Return True if a name is that of a file, or of standard input."""
+    # Unlike Path.is_file, this is False for a name that is too long for a file.
+    return name == STDIN or os.path.isfile(name)  # noqa: PTH113
 
 
 @contextlib.contextmanager
