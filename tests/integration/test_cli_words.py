@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+import floto
 from tests.integration.commands import PATIENCE, Shell, wait_for, write_files
 from tests.integration.looks import two_runs
 from tests.integration.terminal import on_terminal
@@ -300,3 +301,13 @@ def test_commands_on_files_take_runs_with_ids_of_any_length(tmp_path: Path) -> N
         shell.here(*command.split(), workflow_id)
     shell.here("report", workflow_id, "-o", "report.html")
     assert (tmp_path / "report.html").exists()
+
+
+def test_show_says_why_a_signal_of_a_closed_run_was_skipped(tmp_path: Path) -> None:
+    shell = Shell(tmp_path)
+    signal = floto.Signal(id_="ok", signal_name="ok", timeout=0, on_timeout="skip")
+    spec = floto.DeciderSpec(activity_tasks=[signal])
+    floto.run(spec, service=f"sqlite:///{tmp_path}/floto.db", workflow_id="w")
+    (tmp_path / "spec.json").write_text(spec.to_json())
+    for command in ("show", "why"):
+        assert "timed out after 0 seconds" in shell.here(command, "w", "--spec", "spec.json")[0]

@@ -67,6 +67,7 @@ OF_RULES = (
     Cause.TOLERATED,
     Cause.SURPLUS,
     Cause.UNDONE,
+    Cause.TIMED_OUT,
 )
 
 
