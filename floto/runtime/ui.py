@@ -18,7 +18,7 @@ from floto.core.errors import HistoryError, PayloadsNeeded, SpecError, UnknownRe
 from floto.core.replay.recorded_progress import recorded_progress
 from floto.core.replay.redrive.redrive_plan import Redrive
 from floto.core.replay.saved_history import Saved
-from floto.core.replay.why_report import Command, stalls
+from floto.core.replay.why_report import OWN_DECIDERS, Command, stalls
 from floto.core.spec.decider_spec import CODEC, DeciderSpec
 from floto.core.state.fold import fold
 from floto.core.swf import wire
@@ -187,8 +187,11 @@ class ServiceSource:
 
     def spec_of(self, history: History) -> DeciderSpec | None:
         """Return the spec of a run, as a decider with the named spec chooses it; None if there is none."""
+        state = fold(history.events)
+        if state.start.workflow_type in OWN_DECIDERS:
+            return None
         try:
-            return DeciderSpecs(self.spec, {}, CODEC).choose(fold(history.events))
+            return DeciderSpecs(self.spec, {}, CODEC).choose(state)
         except NoSpec:
             return None
 

@@ -10,20 +10,29 @@ from attrs import define
 
 from floto.core import strict_json
 from floto.core.decide.schedule import PAUSE, RESUME, TRIGGER
-from floto.core.errors import FlotoError
+from floto.core.errors import FlotoError, ServiceFault
 from floto.core.payloads import payload
 from floto.core.replay.redrive.redrive import redrive
 from floto.core.replay.redrive.redrive_plan import Redrive
 from floto.core.spec.decider_spec import CODEC, DeciderSpec
+from floto.core.state.fold import state_of
+from floto.core.state.state import State
 from floto.core.swf.events import Event
 from floto.core.swf.history import History
 from floto.core.swf.shapes import WorkflowExecution
 from floto.pages.source import Act
-from floto.runtime.cli.target import Target
+from floto.runtime.cli.redrive import why_not_started
+from floto.runtime.cli.target import Target, still_open
 from floto.runtime.connect import domain_of
 from floto.runtime.retrying import retry_read, retry_write
 from floto.runtime.runs.needs import needs
-from floto.runtime.runs.redriving import last_complete, start_redriven, with_children
+from floto.runtime.runs.redriving import (
+    ALREADY_STARTED,
+    last_complete,
+    start_redriven,
+    why_not_redriven,
+    with_children,
+)
 from floto.runtime.runs.run_request import new_workflow_id
 from floto.runtime.schedules import ScheduleError, latest
 
@@ -96,28 +105,42 @@ def _terminate(on: Acted, act: Act) -> tuple[str, str]:
     return _tell(on, act, "terminate_workflow_execution", **given)
 
 
-def planned(on: Acted, act: Act) -> tuple[Redrive, DeciderSpec]:
-    """Return the plan of a redrive and its spec. Raises ``ActionRefused`` if the spec is not known."""
+def planned(on: Acted, act: Act) -> tuple[Redrive, DeciderSpec, State]:
+    """Return the plan of a redrive, its spec, and the state of the earlier run.
+
+    Raises ``ActionRefused`` if the run has no tasks, or its spec is not known.
+    """
 
     def read(run: WorkflowExecution) -> History:
         return History(on.history(act.domain, run), run)
 
     last = read(WorkflowExecution(act.workflow_id, act.run_id))
+    state = state_of(last)
+    if (problem := why_not_redriven(state)) is not None:
+        raise ActionRefused(problem)
     spec = on.spec_of(last)
     if spec is None:
         problem = "the run carries no spec; name it with --spec, here or with floto redrive"
         raise ActionRefused(problem)
     history = last_complete(last, read)
     plan = partial(redrive, spec, history, rerun=act.values.get("rerun", "").split(), codec=CODEC)
-    return with_children(lambda children: plan(children=children), read), spec
+    return with_children(lambda children: plan(children=children), read), spec, state
 
 
 def _redrive(on: Acted, act: Act) -> tuple[str, str]:
-    plan, spec = planned(on, act)
+    plan, spec, state = planned(on, act)
+    url = on.target(act.domain).url
+    if (problem := why_not_started(plan, state, url, act.domain)) is not None:
+        raise ActionRefused(problem)
     service, needed = domain_of(on.client, act.domain), needs(spec)
     kinds = (plan.start.workflow_type, *needed.workflow_types)
     retry_read(service.prepare, kinds, needed.activity_types)
-    run = start_redriven(plan, service, None, retry_read, retry_write)
+    try:
+        run = start_redriven(plan, service, None, retry_read, retry_write)
+    except ServiceFault as fault:
+        if fault.code != ALREADY_STARTED:
+            raise
+        raise ActionRefused(still_open(plan.start.workflow_id, url, act.domain)) from fault
     return run.workflow_id, run.run_id
 
 

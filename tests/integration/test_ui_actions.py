@@ -121,6 +121,9 @@ def test_cancel(made: Shop, page: Ui) -> None:
     run = made.running("one")
     text = preview(page, "cancel", **named(run))
     assert confirmed(page, text)[0] == 303
+    # Without a run id, the action is of the open run, and leads to it.
+    where = confirmed(page, preview(page, "cancel", workflow_id="one"))[1]["location"]
+    assert ask(page, "GET", where, accept=HTML)[1]["location"].startswith(f"/runs/one/{quote(run.run_id)}")
     data = [type(each.data) for each in made.service.history(run)]
     assert WorkflowExecutionCancelRequested in data
     run_shown(text, made)
@@ -212,6 +215,41 @@ def test_schedule_is_paused_resumed_and_triggered(made: Shop, page: Ui, tmp_path
         assert confirmed(page, preview(page, "resume", **given))[0] == 303
         assert confirmed(page, preview(page, "trigger", **given))[0] == 303
         wait_for(lambda: "nightly-" in ask(page, "GET", "/", accept=HTML)[2])
+
+
+def test_redrive_that_cannot_start_or_would_run_nothing_is_refused(made: Shop, page: Ui) -> None:
+    done, failed = made.completed("done"), made.failed("open")
+    running = made.running("open")
+    nothing = "the run completed, and no task would run again; name tasks to run again"
+    end = "workflow 'open' has an open run; end that one first: floto terminate "
+    for run, said in ((done, nothing), (failed, end), (running, end)):
+        status, _, text = confirmed(page, preview(page, "redrive", **named(run)))
+        assert status == 409
+        assert said in html.unescape(text)
+    assert status_of(made, "done") == "COMPLETED"
+    assert confirmed(page, preview(page, "redrive", **named(done), rerun="send"))[0] == 303
+    assert status_of(made, "done") is None
+
+
+@pytest.mark.parametrize("options", [(), ("--spec", "spec.json")], ids=["no spec", "a spec"])
+def test_schedule_is_not_redriven_and_has_no_tasks(
+    made: Shop, tmp_path: Path, options: tuple[str, ...]
+) -> None:
+    (tmp_path / "spec.json").write_text(spec_of().to_json())
+    create(made.service, floto.Schedule(id_="nightly", cron="0 3 * * *", workflow_type=("order", "1")))
+    made.service.terminate_workflow_execution("nightly")
+    found = made.service.latest_execution("nightly")
+    assert found is not None
+    given = named(found.execution)
+    said = "'nightly' is a schedule: redrive one of its runs, or use 'floto schedule create'"
+    with ui(made.url, "--allow-actions", *options, cwd=tmp_path) as page:
+        status, _, text = ask(page, "GET", f"/actions/redrive?{urlencode(given)}&preview=1", accept=HTML)
+        assert status == 409
+        assert said in html.unescape(text)
+        where = f"/runs/nightly/{quote(found.execution.run_id)}/document"
+        assert '"pack"' not in ask(page, "GET", where)[2]
+    assert said in Shell(tmp_path, made.url).here("redrive", "nightly", "--spec", "spec.json", code=2)[1]
+    assert status_of(made, "nightly") == "TERMINATED"
 
 
 def test_page_that_only_reads_shows_commands_and_no_button(made: Shop, reading: Ui) -> None:

@@ -79,8 +79,9 @@ def _tag(data: bytes) -> str:
 
 
 def run_url(workflow_id: str, run_id: str, domain: str, page: str = "") -> str:
-    """Return the URL of a run, or of a page below it."""
-    path = "/".join(("/runs", segment(workflow_id), segment(run_id), *filter(None, [page])))
+    """Return the URL of a run, or of a page below it; without a run id, that of the latest run."""
+    ids = (segment(each) for each in (workflow_id, run_id) if each)
+    path = "/".join(("/runs", *ids, *filter(None, [page])))
     return f"{path}?{urlencode({'domain': domain})}"
 
 

@@ -9,7 +9,6 @@ from typing import Any
 import click
 from attrs import evolve
 
-from floto.core.decide.schedule import SCHEDULE_TYPE
 from floto.core.errors import ServiceFault
 from floto.core.payloads.reference import Store
 from floto.core.replay.redrive.redrive import redrive
@@ -17,6 +16,7 @@ from floto.core.replay.redrive.redrive_plan import PlannedTask, Redrive
 from floto.core.spec.codec import Codec
 from floto.core.spec.decider_spec import DeciderSpec
 from floto.core.spec.task_lists import own_list
+from floto.core.state.state import State
 from floto.core.swf.events import WorkflowExecutionCompleted
 from floto.core.swf.floto_defaults import DEFAULT_DOMAIN
 from floto.core.visible import shell_command, visible
@@ -36,7 +36,13 @@ from floto.runtime.connect import connect_loop
 from floto.runtime.loading import load_spec
 from floto.runtime.retrying import retry_read, retry_write
 from floto.runtime.runs.needs import needs
-from floto.runtime.runs.redriving import ALREADY_STARTED, last_complete, start_redriven, with_children
+from floto.runtime.runs.redriving import (
+    ALREADY_STARTED,
+    last_complete,
+    start_redriven,
+    why_not_redriven,
+    with_children,
+)
 
 
 @click.command("redrive", short_help="Run again what failed in a run, and keep the rest")
@@ -68,9 +74,8 @@ def redrive_command(  # noqa: PLR0913 - click passes each option as an argument
     read from the service.
     """
     found = read_source(source, asks_live=False, **where)
-    if found.state.started is not None and found.state.start.workflow_type == SCHEDULE_TYPE:
-        msg = f"{source!r} is a schedule: redrive one of its runs, or use 'floto schedule create'"
-        raise click.UsageError(visible(msg))
+    if (problem := why_not_redriven(found.state)) is not None:
+        raise click.UsageError(visible(problem))
     known = load_spec(spec, codec) if spec else spec_of_run(None, found, codec)
     if known is None:
         msg = "the run carries no spec; name that of the new run with --spec"
@@ -79,7 +84,7 @@ def redrive_command(  # noqa: PLR0913 - click passes each option as an argument
     found, planned = _planned(plan, found)
     if not as_json:
         print_rows(("task", "plan", "why"), planned.rows())
-    obstacle = _obstacle(planned, found)
+    obstacle = why_not_started(planned, found.state, found.service, found.domain)
     if obstacle is not None and not dry_run:
         raise click.UsageError(obstacle)
     if obstacle is not None:
@@ -102,12 +107,18 @@ def _planned(plan: Callable[..., Redrive], found: LoadedRun) -> tuple[LoadedRun,
     return evolve(found, saved=evolve(found.saved, history=history)), planned
 
 
-def _obstacle(planned: Redrive, found: LoadedRun) -> str | None:
-    """Return why a planned run cannot start, or would do nothing; None if it can."""
-    closed = found.state.closed
-    if closed is None and found.service is not None and found.state.execution is not None:
-        workflow_id = found.state.execution.workflow_id
-        return still_open(workflow_id, found.service, found.domain)
+def why_not_started(planned: Redrive, state: State, url: str | None, domain: str) -> str | None:
+    """Return why a planned run cannot start, or would do nothing; None if it can.
+
+    Args:
+        planned: The plan.
+        state: The state of the earlier run.
+        url: The service that has the earlier run; None for one that was read from a file.
+        domain: The domain of that run.
+    """
+    closed = state.closed
+    if closed is None and url is not None and state.execution is not None:
+        return still_open(state.execution.workflow_id, url, domain)
     if closed is not None and isinstance(closed.data, WorkflowExecutionCompleted) and not planned.again:
         return "the run completed, and no task would run again; name tasks to run again with --rerun TASK"
     return None

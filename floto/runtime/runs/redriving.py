@@ -8,16 +8,19 @@ from typing import Any
 
 from attrs import evolve
 
+from floto.core.decide.daemon import DAEMON_TYPE
+from floto.core.decide.schedule import SCHEDULE_TYPE
 from floto.core.errors import HistoryError, ServiceFault, UnknownResource
 from floto.core.payloads.reference import Store
 from floto.core.replay.redrive.redrive_plan import Redrive
 from floto.core.state.fold import fold
 from floto.core.state.redriven import part_numbers, unsent_of
+from floto.core.state.state import State
 from floto.core.swf.events import Event, WorkflowExecutionSignaled
 from floto.core.swf.history import History
 from floto.core.swf.reserved_names import REDRIVE_KEY
 from floto.core.swf.service import Service
-from floto.core.swf.shapes import WorkflowExecution
+from floto.core.swf.shapes import WorkflowExecution, WorkflowType
 from floto.runtime.workers.storing import store_text
 
 ALREADY_STARTED = "WorkflowExecutionAlreadyStartedFault"
@@ -25,6 +28,21 @@ ALREADY_STARTED = "WorkflowExecutionAlreadyStartedFault"
 CHILDREN_LIMIT = 1_000
 #: Calls a method of the service with retries.
 Repeat = Callable[..., Any]
+
+
+#: What floto's own runs are, which have no tasks, and what helps instead of a redrive.
+_OWN_RUNS: Mapping[WorkflowType, str] = {
+    SCHEDULE_TYPE: "is a schedule: redrive one of its runs, or use 'floto schedule create'",
+    DAEMON_TYPE: "is a daemon: redrive one of its children",
+}
+
+
+def why_not_redriven(state: State) -> str | None:
+    """Return why a run cannot be redriven with any spec, and what to do instead; None if it can."""
+    if state.started is None or state.start.workflow_type not in _OWN_RUNS:
+        return None
+    name = "the run" if state.execution is None else repr(state.execution.workflow_id)
+    return f"{name} {_OWN_RUNS[state.start.workflow_type]}"
 
 
 def with_children(
