@@ -10,7 +10,7 @@ from attrs import define
 
 from floto.core import strict_json
 from floto.core.decide.schedule import PAUSE, RESUME, TRIGGER
-from floto.core.errors import FlotoError, ServiceFault
+from floto.core.errors import FlotoError, ServiceFault, UnknownResource
 from floto.core.payloads import payload
 from floto.core.replay.redrive.redrive import redrive
 from floto.core.replay.redrive.redrive_plan import Redrive
@@ -22,6 +22,7 @@ from floto.core.swf.history import History
 from floto.core.swf.shapes import WorkflowExecution
 from floto.pages.source import Act
 from floto.runtime.cli.redrive import why_not_started
+from floto.runtime.cli.signal_cancel import why_not_open
 from floto.runtime.cli.target import Target, still_open
 from floto.runtime.connect import domain_of
 from floto.runtime.retrying import retry_read, retry_write
@@ -87,7 +88,11 @@ def _start(on: Acted, act: Act) -> tuple[str, str]:
 
 
 def _tell(on: Acted, act: Act, method: str, **request: Any) -> tuple[str, str]:
-    on.target(act.domain).write(method, workflowId=act.workflow_id, runId=act.run_id or None, **request)
+    there, run_id = on.target(act.domain), act.run_id or None
+    try:
+        there.write(method, workflowId=act.workflow_id, runId=run_id, **request)
+    except UnknownResource as fault:
+        raise ActionRefused(why_not_open(there, act.workflow_id, run_id)) from fault
     return act.workflow_id, act.run_id
 
 

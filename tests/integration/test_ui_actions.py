@@ -129,6 +129,15 @@ def test_cancel(made: Shop, page: Ui) -> None:
     run_shown(text, made)
 
 
+def test_action_on_a_run_that_has_closed_meanwhile_says_how_it_ended(made: Shop, page: Ui) -> None:
+    run = made.running("one")
+    shown = [preview(page, name, **named(run), name="go") for name in ("signal", "cancel", "terminate")]
+    made.service.terminate_workflow_execution("one")
+    for text in shown:
+        status, _, said = confirmed(page, text)
+        assert (status, "run 'one' is closed: TERMINATED" in html.unescape(said)) == (409, True)
+
+
 def test_start_by_button_and_by_the_command_that_is_shown(made: Shop, page: Ui) -> None:
     given = {"type": "order", "version": "1", "input": "[1]", "tags": "a b", "new_workflow_id": "new"}
     text = preview(page, "start", **given)
@@ -266,7 +275,7 @@ def test_page_that_only_reads_shows_commands_and_no_button(made: Shop, reading: 
         ("signal", {"name": "go", "input": "{"}, "the input is not JSON"),
         ("start", {"type": "unknown", "version": "1"}, "unknown type"),
         ("trigger", {"workflow_id": "none"}, "there is no schedule"),
-        ("terminate", {"workflow_id": "gone"}, "Unknown execution"),
+        ("terminate", {"workflow_id": "gone"}, "there is no run 'gone@"),
         ("redrive", {"workflow_id": "gone", "run_id": "x"}, "Unknown execution"),
     ],
 )

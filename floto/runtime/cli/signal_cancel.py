@@ -90,14 +90,13 @@ def _tell(  # noqa: PLR0913, PLR0917 - the parts of one call
             say(visible(f"{done} {workflow_id}"), err=True)
             then(there, workflow_id, run_id)
             return DONE
-        raise _not_open(there, run, where["run_id"])
+        raise click.UsageError(why_not_open(there, run, where["run_id"]))
 
 
-def _not_open(there: Target, run: str, run_id: str | None) -> click.UsageError:
-    """Return the error for a run that is not open. Raises ``UnknownRun`` if there is no such run."""
+def why_not_open(there: Target, run: str, run_id: str | None) -> str:
+    """Return how a run that is not open has ended. Raises ``UnknownRun`` if there is no such run."""
     info = there.find(run, run_id)["executionInfo"]
-    how = info.get("closeStatus", "closed")
-    return click.UsageError(f"run {run!r} is closed: {how}")
+    return f"run {run!r} is closed: {info.get('closeStatus', 'closed')}"
 
 
 def _warn(name: str, there: Target, workflow_id: str, run_id: str | None) -> None:
