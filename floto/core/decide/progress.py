@@ -44,7 +44,7 @@ from floto.core.swf.history import History
 T = TypeVar("T")
 _COMPLETED, _TIMER = TaskOutcome.COMPLETED, Kind.TIMER
 _NO_MESSAGES: HashTrieMap[int, str] = HashTrieMap()
-_NO_STEPS: HashTrieMap[int, Step] = HashTrieMap()
+_NO_STEPS: Mapping[int, Step] = MappingProxyType({})
 _NO_OUTCOMES: HashTrieMap[int, TaskOutcome] = HashTrieMap()
 _NO_INPUTS: HashTrieMap[int, tuple[int, ...]] = HashTrieMap()
 _NO_COUNTS: HashTrieMap[int, SiblingCount] = HashTrieMap()
@@ -73,8 +73,9 @@ class Progress:
     seed: str
     #: See ``requirements_left``, by position; without rules, only of tasks with several requirements.
     waiting: HashTrieMap[int, int]
-    #: The decision that each ready task needs, by position.
-    steps: HashTrieMap[int, Step] = _NO_STEPS
+    #: The decision that each ready task needs, by position. A dict, because each decision goes through all of
+    #: them, which takes ten times as long with a persistent map.
+    steps: Mapping[int, Step] = _NO_STEPS
     #: The outcome of each settled task, by position.
     outcomes: HashTrieMap[int, TaskOutcome] = _NO_OUTCOMES
     #: Message of each task that has failed and fails the run, by position.

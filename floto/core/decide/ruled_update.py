@@ -52,7 +52,6 @@ class RuledUpdate(Update):
         self.counts: dict[int, SiblingCount] = {}
         #: The time of each event that settled a task, by its id.
         self.times: dict[int, datetime] = {0: state.begun_at, state.last_event_id: state.now}
-        self.times |= {event.id: event.at for event in before.joined.values()}
         #: Tasks to examine, as a heap: the id of the event that is considered, the rank in the graph, the
         #: position.
         self.todo: list[tuple[int, int, int]] = []
@@ -79,7 +78,10 @@ class RuledUpdate(Update):
     def _joined_at(self, position: int) -> int:
         """Return the id of the event by which a generated task joined the spec; 0 for other tasks."""
         event = self.before.joined.get(position)
-        return 0 if event is None else event.id
+        if event is None:
+            return 0
+        self.times[event.id] = event.at
+        return event.id
 
     def _examine_at(self, position: int, event_id: int) -> None:
         """Examine a task again when the event is considered."""

@@ -44,16 +44,20 @@ def starts(progress: Progress, shared_context: Mapping[str, Any]) -> tuple[list[
     group_room = room_in_groups(progress)
     found: list[Decision] = []
     failures: dict[str, str] = {}
-    for position, step in sorted(progress.steps.items()):
+    steps, tasks, generator_of = progress.steps, progress.plan.tasks, progress.groups.generator_of
+    for position in sorted(steps):
+        step = steps[position]
+        # A wait before an attempt is not in flight, so it needs no room in its group. Thousands may have no
+        # room, so this comes first.
+        group = generator_of.get(position) if group_room and isinstance(step, Start) else None
+        if group in group_room and group_room[group] <= 0:
+            continue
         if isinstance(step, EndWait):
             found.append(step.cancel())
             continue
-        task = progress.plan.tasks[position]
+        task = tasks[position]
         kind = Kind.TIMER if isinstance(step, Wait) else task.key[0]
-        # A wait before an attempt is not in flight, so it needs no room in its group.
-        is_grouped = group_room and isinstance(step, Start)
-        group = progress.groups.generator_of.get(position) if is_grouped else None
-        if room[kind] <= 0 or group_room.get(group, 1) <= 0:
+        if room[kind] <= 0:
             continue
         room[kind] -= 1
         try:

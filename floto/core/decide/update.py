@@ -7,8 +7,6 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from rpds import HashTrieMap
-
 from floto.core.decide.next_step import DONE, EndWait, Exhausted, NextStep, Start, Step, Wait, next_step
 from floto.core.errors import PayloadError, SpecError
 from floto.core.spec.rules.siblings import SiblingCount
@@ -92,17 +90,17 @@ class Update:
             return self.waiting[position]
         return self.before.requirements_left(position, self.outcomes)
 
-    def steps(self) -> HashTrieMap[int, Step]:
+    def steps(self) -> Mapping[int, Step]:
         """Return the decision that each ready task needs, by position."""
-        steps, outcomes = self.before.steps, self.outcomes
+        steps, outcomes = dict(self.before.steps), self.outcomes
         for position, step in self.next_steps.items():
             if isinstance(step, _STEPS) and (
                 isinstance(step, EndWait)
                 or (position not in outcomes and not self.requirements_left(position))
             ):
-                steps = steps.insert(position, step)
-            elif position in steps:
-                steps = steps.remove(position)
+                steps[position] = step
+            else:
+                steps.pop(position, None)
         return steps
 
 
