@@ -6,6 +6,7 @@ import gzip
 import hashlib
 import json
 from collections import OrderedDict
+from contextlib import suppress
 from threading import Lock
 
 from attrs import field, frozen
@@ -17,7 +18,7 @@ from floto.core.swf.closing_events import CLOSING_EVENTS
 from floto.core.swf.events import Event
 from floto.core.swf.history import History
 from floto.core.swf.shapes import WorkflowExecution
-from floto.core.view.run_view import view
+from floto.core.view.run_view import RunView, view
 from floto.pages.document.prepare import prepare
 from floto.pages.document.run_document import run_document
 from floto.pages.source import Source
@@ -64,7 +65,7 @@ class Documents:
         """Return the history of a run, and its spec if that is known. Raises ``FlotoError``."""
         with self._lock:
             history = History(self._read(domain, run), run)
-        return history, self._spec(history)
+        return history, self._spec(Saved(history=history))
 
     def document(self, domain: str, run: WorkflowExecution) -> Document:
         """Return the document of a run. Raises ``FlotoError``."""
@@ -73,7 +74,7 @@ class Documents:
             known = self._found.get(key)
             if known is None or known.last_event_id != len(events):
                 history = History(events, run)
-                known = self._found[key] = _document(history, self._spec(history), domain)
+                known = self._found[key] = self._document(Saved(history=history, domain=domain))
             self._found.move_to_end(key)
             while len(self._found) > 1 and sum(len(each.data) for each in self._found.values()) > MOST_BYTES:
                 self._found.popitem(last=False)
@@ -82,8 +83,7 @@ class Documents:
     def open(self, data: bytes) -> tuple[str, Document]:
         """Return the document of a saved history, and a name to ask for it again. Raises ``FlotoError``."""
         saved: Saved = self._source.saved(data)
-        spec = saved.spec() or self._spec(saved.history)
-        found = _document(saved.history, spec, saved.domain)
+        found = self._document(saved)
         name = hashlib.sha256(found.data).hexdigest()[:32]
         with self._opened_lock:
             self._opened[name] = found
@@ -105,16 +105,18 @@ class Documents:
             self._events.popitem(last=False)
         return events
 
-    def _spec(self, history: History) -> DeciderSpec | None:
-        try:
-            return self._source.spec_of(history)
-        except (SpecError, PayloadsNeeded):
-            # The page then shows what was started, as for a run without a spec.
-            return None
+    def _document(self, saved: Saved) -> Document:
+        return _document(view(saved.history, self._spec(saved), self._source.codec), saved.domain)
+
+    def _spec(self, saved: Saved) -> DeciderSpec | None:
+        """Return the spec of a run; without one, the page shows what was started."""
+        with suppress(SpecError, PayloadsNeeded):
+            return saved.spec(self._source.codec) or self._source.spec_of(saved.history)
+        return None
 
 
-def _document(history: History, spec: DeciderSpec | None, domain: str | None) -> Document:
-    value = run_document(view(history, spec))
+def _document(run: RunView, domain: str | None) -> Document:
+    history, value = run.history, run_document(run)
     if domain is not None:
         value["run"]["domain"] = domain
     text = json.dumps(prepare(value), separators=(",", ":"))

@@ -12,6 +12,7 @@ from attrs import field, frozen
 
 from floto.core.replay.redrive.redrive_plan import Redrive
 from floto.core.replay.saved_history import Saved
+from floto.core.spec.codec import Codec
 from floto.core.spec.decider_spec import DeciderSpec
 from floto.core.swf.events import Event
 from floto.core.swf.history import History
@@ -71,6 +72,11 @@ class Source(Protocol):
     @property
     def name(self) -> str:
         """The name of the service, for the head of the page."""
+        ...
+
+    @property
+    def codec(self) -> Codec:
+        """Reads specs and generated tasks."""
         ...
 
     @property

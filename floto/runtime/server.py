@@ -30,7 +30,8 @@ from floto.adapters.sqlite.operations import SqliteOperations
 from floto.adapters.sqlite.storage.database import Durability
 from floto.adapters.sqlite.storage.sqlite_errors import DatabaseGone
 from floto.core.errors import FlotoError
-from floto.core.spec.decider_spec import DeciderSpec
+from floto.core.spec.codec import Codec
+from floto.core.spec.decider_spec import CODEC, DeciderSpec
 from floto.core.swf.floto_defaults import DEFAULT_DOMAIN
 from floto.pages.report import NoPages
 from floto.pages.web.app import Pages
@@ -75,6 +76,9 @@ class PageSettings:
     #: The spec of runs that carry none, and its name on a command line.
     spec: DeciderSpec | None = None
     spec_name: str | None = None
+    #: Reads specs and generated tasks, and its name on a command line.
+    codec: Codec = CODEC
+    codec_name: str | None = None
 
 
 @frozen(kw_only=True)
@@ -154,6 +158,8 @@ def serve_pages(settings: UiSettings, ready: Callable[[str], None]) -> None:
                 domain=settings.domain or DEFAULT_DOMAIN,
                 spec=settings.pages.spec,
                 spec_name=settings.pages.spec_name,
+                codec=settings.pages.codec,
+                codec_name=settings.pages.codec_name,
                 changes=changes_of(settings.service),
             )
             pages = Pages(source, _guard(settings.pages, {settings.host, *settings.allowed_hosts}))
@@ -183,6 +189,8 @@ def _pages_of_server(
         url=url,
         spec=settings.pages.spec,
         spec_name=settings.pages.spec_name,
+        codec=settings.pages.codec,
+        codec_name=settings.pages.codec_name,
         changes=changes_of(f"sqlite:///{settings.db.absolute()}"),
     )
     try:

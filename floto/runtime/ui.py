@@ -19,6 +19,7 @@ from floto.core.replay.recorded_progress import recorded_progress
 from floto.core.replay.redrive.redrive_plan import Redrive
 from floto.core.replay.saved_history import Saved
 from floto.core.replay.why_report import OWN_DECIDERS, Command, stalls
+from floto.core.spec.codec import Codec
 from floto.core.spec.decider_spec import CODEC, DeciderSpec
 from floto.core.state.fold import fold
 from floto.core.swf import wire
@@ -83,6 +84,8 @@ class ServiceSource:
         domain: The domain that is shown first; default: floto.
         spec: The spec of runs that carry none; default: none.
         spec_name: Its name, for command lines.
+        codec: Reads specs and generated tasks; default: floto's own.
+        codec_name: Its name, for command lines.
         changes: Returns a value that differs after every change of the service; None if nothing says so.
     """
 
@@ -91,6 +94,8 @@ class ServiceSource:
     domain: str = DEFAULT_DOMAIN
     spec: DeciderSpec | None = None
     spec_name: str | None = None
+    codec: Codec = CODEC
+    codec_name: str | None = None
     changes: Callable[[], object] | None = None
     #: The domains, once they were read.
     _known: list[_Domains] = field(init=False, factory=list)
@@ -191,7 +196,7 @@ class ServiceSource:
         if state.start.workflow_type in OWN_DECIDERS:
             return None
         try:
-            return DeciderSpecs(self.spec, {}, CODEC).choose(state)
+            return DeciderSpecs(self.spec, {}, self.codec).choose(state)
         except NoSpec:
             return None
 
@@ -214,7 +219,7 @@ class ServiceSource:
         """Return the progress of a run; None without a spec, or if it needs a codec or a store."""
         with suppress(SpecError, PayloadsNeeded):
             spec = self.spec_of(history)
-            return None if spec is None else recorded_progress(spec, history, CODEC)
+            return None if spec is None else recorded_progress(spec, history, self.codec)
         return None
 
     def saved(self, data: bytes) -> Saved:
@@ -246,16 +251,19 @@ class ServiceSource:
     def command(self, act: Act) -> str:
         """Return the command line that does the same as an action."""
         words, arguments = COMMANDS[act.name](act)
-        options = *self._spec_option(act), *where_options(self.url, act.domain)
+        options = *self._spec_options(act), *where_options(self.url, act.domain)
         return shell_command("floto", *words, *options, arguments=arguments)
 
-    def _spec_option(self, act: Act) -> tuple[str, ...]:
-        """Return the option that a redrive needs whose run is shown with the named spec."""
-        if act.name != "redrive" or self.spec is None or self.spec_name is None:
+    def _spec_options(self, act: Act) -> tuple[str, ...]:
+        """Return the options that a redrive needs: the codec, and the spec by which the run is shown."""
+        if act.name != "redrive":
             return ()
+        codec = () if self.codec_name is None else ("--codec", self.codec_name)
+        if self.spec is None or self.spec_name is None:
+            return codec
         run = WorkflowExecution(act.workflow_id, act.run_id)
         spec = self.spec_of(History(self.history(act.domain, run), run))
-        return ("--spec", self.spec_name) if spec is self.spec else ()
+        return (*codec, "--spec", self.spec_name) if spec is self.spec else codec
 
     def plan(self, act: Act) -> Redrive:
         """Return what a redrive would keep and run."""

@@ -14,7 +14,8 @@ from floto.core.errors import FlotoError, ServiceFault, UnknownResource
 from floto.core.payloads import payload
 from floto.core.replay.redrive.redrive import redrive
 from floto.core.replay.redrive.redrive_plan import Redrive
-from floto.core.spec.decider_spec import CODEC, DeciderSpec
+from floto.core.spec.codec import Codec
+from floto.core.spec.decider_spec import DeciderSpec
 from floto.core.state.fold import state_of
 from floto.core.state.state import State
 from floto.core.swf.events import Event
@@ -58,6 +59,11 @@ class Acted(Protocol):
     @property
     def client(self) -> Any:
         """The client, with boto3's methods."""
+        ...
+
+    @property
+    def codec(self) -> Codec:
+        """Reads specs and generated tasks."""
         ...
 
     def target(self, domain: str) -> Target:
@@ -128,7 +134,7 @@ def planned(on: Acted, act: Act) -> tuple[Redrive, DeciderSpec, State]:
         problem = "the run carries no spec; name it with --spec, here or with floto redrive"
         raise ActionRefused(problem)
     history = last_complete(last, read)
-    plan = partial(redrive, spec, history, rerun=act.values.get("rerun", "").split(), codec=CODEC)
+    plan = partial(redrive, spec, history, rerun=act.values.get("rerun", "").split(), codec=on.codec)
     return with_children(lambda children: plan(children=children), read), spec, state
 
 
@@ -141,7 +147,7 @@ def _redrive(on: Acted, act: Act) -> tuple[str, str]:
     kinds = (plan.start.workflow_type, *needed.workflow_types)
     retry_read(service.prepare, kinds, needed.activity_types)
     try:
-        run = start_redriven(plan, service, None, retry_read, retry_write)
+        run = start_redriven(plan, service, on.codec.store, retry_read, retry_write)
     except ServiceFault as fault:
         if fault.code != ALREADY_STARTED:
             raise

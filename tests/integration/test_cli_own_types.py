@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.integration.browser import ask, ui
 from tests.integration.commands import PATIENCE, Shell, command
 
 PROGRAM = """
@@ -159,6 +160,21 @@ def test_run_and_start_with_the_codec(shell: Shell) -> None:
     assert refused.returncode == 2
     started = command(shell.cwd, "start", "--spec", "flow.py:spec", "--workflow-id", "wednesday", *WITH_CODEC)
     assert started.returncode == 0
+
+
+@pytest.mark.parametrize("loads", [(), WITH_CODEC])
+def test_page_of_a_run_shows_what_the_codec_can_read(shell: Shell, loads: tuple[str, ...]) -> None:
+    """The child carries its spec in its input, with a strategy that only the codec knows."""
+    with ui("sqlite:///floto.db", "--spec", "flow.py:spec", "--allow-actions", *loads, cwd=shell.cwd) as page:
+        _, headers, _ = ask(page, "GET", "/runs/monday:child")
+        status, _, text = ask(page, "GET", f"{headers['location'].partition('?')[0]}/document")
+        assert status == 200
+        assert ("the spec decides as recorded" in text) is bool(loads), text
+        _, headers, _ = ask(page, "GET", "/runs/monday")
+        run_id = headers["location"].partition("?")[0].rpartition("/")[2]
+        preview = f"/actions/redrive?workflow_id=monday&run_id={run_id}&preview=1"
+        _, _, text = ask(page, "GET", preview, accept="text/html")
+        assert ("floto redrive --codec" in text) is bool(loads), text
 
 
 def test_loops_with_the_codec_end_what_was_started(shell: Shell) -> None:

@@ -171,7 +171,8 @@ class RunPages:
         execution = WorkflowExecution(run.workflow_id, run.run_id)
         try:
             history, own = self._site.documents.history(domain, execution)
-            return compared(history, own, DeciderSpec.from_json(text))
+            codec = self._site.source.codec
+            return compared(history, own, DeciderSpec.from_json(text, codec), codec)
         except FlotoError as error:
             return {"problem": visible_lines(str(error))}
 

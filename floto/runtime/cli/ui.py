@@ -7,13 +7,14 @@ from typing import Any
 
 import click
 
+from floto.core.spec.decider_spec import CODEC
 from floto.core.visible import visible
 from floto.logs import configure
-from floto.runtime.cli.options import F, domain_option, log_format_option, service_option
+from floto.runtime.cli.options import F, codec_name_option, domain_option, log_format_option, service_option
 from floto.runtime.cli.output import say
 from floto.runtime.cli.target import check
 from floto.runtime.connect import shown_service
-from floto.runtime.loading import absolute_source, load_spec
+from floto.runtime.loading import absolute_source, load_codec, load_spec
 
 #: What the extras ``server`` and ``ui`` install.
 _EXTRAS = frozenset({"jinja2", "markupsafe", "starlette", "uvicorn"})
@@ -41,6 +42,7 @@ def listen_options(port: int) -> Callable[[F], F]:
 def page_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options of a server of pages."""
     for option in (
+        codec_name_option,
         click.option(
             "--spec", metavar="SPEC", help="Spec of runs on the page that carry none, as for a decider."
         ),
@@ -70,14 +72,22 @@ def server_module(extra: str) -> Any:
     return server
 
 
-def page_settings(server: Any, *, spec: str | None, allow_actions: bool, token: str | None) -> Any:
-    """Return the settings of the pages; the spec is loaded. Raises ``UsageError`` for an empty token."""
+def page_settings(
+    server: Any, *, spec: str | None, codec: str | None, allow_actions: bool, token: str | None
+) -> Any:
+    """Return the settings of the pages, with what they name. Raises ``UsageError`` for an empty token."""
     if token is not None and not token.strip():
         msg = "--token must not be empty"
         raise click.UsageError(msg)
-    loaded = None if spec is None else load_spec(spec)
-    named = None if spec is None else absolute_source(spec)
-    return server.PageSettings(token=token, allow_actions=allow_actions, spec=loaded, spec_name=named)
+    loaded = CODEC if codec is None else load_codec(codec)
+    return server.PageSettings(
+        token=token,
+        allow_actions=allow_actions,
+        spec=None if spec is None else load_spec(spec, loaded),
+        spec_name=None if spec is None else absolute_source(spec),
+        codec=loaded,
+        codec_name=None if codec is None else absolute_source(codec),
+    )
 
 
 @click.command("ui", short_help="Show runs in a browser")
