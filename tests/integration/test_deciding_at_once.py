@@ -265,6 +265,27 @@ def test_run_with_several_open_activities_is_left_to_the_thread_of_the_decider(
         assert (left is not None) is is_left
 
 
+def test_run_that_fails_is_closed_at_once_however_many_activities_are_open(tmp_path: Path) -> None:
+    """SWF refuses to close a run if an event has come since the decider was asked."""
+    with SqliteService(tmp_path / "db") as service:
+        spec = floto.DeciderSpec(activity_tasks=side_by_side(300))
+        decider = floto.Decider(spec, service=service)
+        thread = threading.Thread(target=decider.run, daemon=True)
+        thread.start()
+        run = start(service)
+        for _ in range(20):
+            service.respond_activity_task_completed(activity(service).token, None)
+        failed, others = activity(service), [activity(service) for _ in range(20)]
+        service.respond_activity_task_failed(failed.token, "r", "d")
+        for other in others:
+            with suppress(floto.ServiceFault):
+                service.respond_activity_task_completed(other.token, None)
+        until(lambda: names(service, run)[-1] == "WorkflowExecutionFailed")
+        decider.stop()
+        thread.join(SOON)
+        assert "FailWorkflowExecutionFailed" not in names(service, run)
+
+
 def test_run_of_many_tasks_one_after_the_other_is_decided_at_once(tmp_path: Path) -> None:
     tasks = side_by_side(5_000)
     tasks = [evolve(task, requires=tasks[number - 1 : number]) for number, task in enumerate(tasks)]

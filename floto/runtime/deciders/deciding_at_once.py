@@ -5,7 +5,8 @@ does, no other call is executed. So it decides only what is quick and needs no c
 with floto's own task kinds and retry strategies alone, of a bounded size, without payload stores. All other
 runs are left to the decider's own loop, and so is a run while several of its activities are open: its workers
 have enough to do meanwhile, and one decision about several completions takes less time than one about each,
-and leaves a shorter history.
+and leaves a shorter history. A run that fails is decided at once in any case: SWF refuses to close it if an
+event has come meanwhile, as it does while activities complete.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from itertools import islice
 
+from floto.core.decide.phase import RunPhase, phase
 from floto.core.decide.progress import Progress
 from floto.core.engine.changed_keys import ChangedKeys
 from floto.core.engine.embedded import Decided
@@ -34,7 +36,7 @@ _REMEMBERED = 256
 #: Maximum number of tasks of a spec, which is more than a history has room for, and of events that are not
 #: folded: some milliseconds.
 _MOST_TASKS, _MOST_EVENTS = 10_000, 1_000
-#: Maximum number of open activities of a run.
+#: Maximum number of open activities of a run that does not end.
 _MOST_OPEN = 4
 _OWN_KINDS = frozenset({ActivityTask, Generator, Timer, Signal, ChildWorkflow})
 _OWN_STRATEGIES = frozenset({type(None), InstantRetry, FixedDelay, ExponentialBackoff})
@@ -68,10 +70,11 @@ class DecidingAtOnce:
 
     def decide(self, task: PolledDecisionTask, state: State, changed: ChangedKeys) -> Decided | None:
         """Return the decisions for a task; None to leave it to the decider's loop."""
-        if state.open_count.get(Kind.ACTIVITY, 0) > _MOST_OPEN:
-            return None
         progress = self._cache.look_ahead(task, state, changed, _MOST_EVENTS, self._is_own)
         if progress is None or not self._is_own(progress.plan):
+            return None
+        is_busy = state.open_count.get(Kind.ACTIVITY, 0) > _MOST_OPEN
+        if is_busy and phase(progress) is RunPhase.RUNNING:
             return None
         found = self._rule(progress)
         if closes(found) and progress.spec.terminate_decider_after_completion:
