@@ -154,7 +154,8 @@ def explain(
 
 def state_at(history: History, at: int | None) -> State:
     """Return the state after an event; None: after the last one. Raises ``HistoryError`` if there is none."""
-    event_id = len(as_history(history)) if at is None else at
+    as_history(history)
+    event_id = len(history) if at is None else at
     if not 1 <= event_id <= len(history):
         raise HistoryError(None, f"no event {event_id}: the history has events 1 to {len(history)}")
     return fold(history.events[:event_id], evolve(EMPTY, execution=history.execution))

@@ -46,6 +46,7 @@ def test_what_reads_a_history_says_how_to_get_one(given: Any) -> None:
         lambda history: floto.replay(SPEC, history),
         lambda history: floto.compare(SPEC, SPEC, [history]),
         lambda history: floto.explain(SPEC, history),
+        lambda history: floto.explain(SPEC, history, at=1),
         floto.view,
     ]
     for call in calls:
