@@ -119,6 +119,8 @@ def test_saved_history_with_its_spec_is_read_with_the_codec(shell: Shell) -> Non
     assert command(shell.cwd, "timeline", "monday.json").returncode == 0
     why = command(shell.cwd, "why", "monday.json")
     assert (why.returncode, "type 'Never' is not known" in why.stderr) == (0, True)
+    refused = command(shell.cwd, "redrive", "monday.json", "--dry-run").stderr
+    assert refused.startswith("floto: the spec that was saved with the history: $.activity_tasks[")
     for arguments in (("why",), ("redrive", "--dry-run")):
         done = command(shell.cwd, *arguments, "monday.json", *WITH_CODEC)
         assert (done.returncode, done.stderr.count("not known")) == (0, 0), (arguments, done)

@@ -6,6 +6,7 @@ from typing import Any
 
 from attrs import frozen
 
+from floto.core.errors import SpecError
 from floto.core.spec.codec import Codec
 from floto.core.spec.decider_spec import CODEC, DeciderSpec, as_spec
 from floto.core.swf.history import History
@@ -24,4 +25,9 @@ class Saved:
         """Return the spec that was saved with the history, None if none was. Raises ``SpecError``."""
         if self.spec_json is None:
             return None
-        return as_spec(codec.structure(self.spec_json), "the spec that was saved with the history")
+        what = "the spec that was saved with the history"
+        try:
+            found = codec.structure(self.spec_json)
+        except SpecError as error:
+            raise SpecError(f"{what}: {problem}" for problem in error.problems) from None
+        return as_spec(found, what)
