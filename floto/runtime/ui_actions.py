@@ -18,6 +18,7 @@ from floto.core.spec.codec import Codec
 from floto.core.spec.decider_spec import DeciderSpec
 from floto.core.state.fold import state_of
 from floto.core.state.state import State
+from floto.core.swf import wire
 from floto.core.swf.events import Event
 from floto.core.swf.history import History
 from floto.core.swf.shapes import WorkflowExecution
@@ -119,13 +120,14 @@ def _terminate(on: Acted, act: Act) -> tuple[str, str]:
 def planned(on: Acted, act: Act) -> tuple[Redrive, DeciderSpec, State]:
     """Return the plan of a redrive, its spec, and the state of the earlier run.
 
-    Raises ``ActionRefused`` if the run has no tasks, or its spec is not known.
+    Raises ``ActionRefused`` if the run has no tasks, or its spec is not known, and ``UnknownRun``.
     """
 
     def read(run: WorkflowExecution) -> History:
         return History(on.history(act.domain, run), run)
 
-    last = read(WorkflowExecution(act.workflow_id, act.run_id))
+    info = on.target(act.domain).find(act.workflow_id, act.run_id or None)["executionInfo"]
+    last = read(wire.read(WorkflowExecution, info["execution"]))
     state = state_of(last)
     if (problem := why_not_redriven(state)) is not None:
         raise ActionRefused(problem)
