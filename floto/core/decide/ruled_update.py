@@ -70,10 +70,11 @@ class RuledUpdate(Update):
         """Settle a task that cannot be started, or whose tasks cannot, which fails the run in any case."""
         self.next_steps[position] = Exhausted(message)
         self.failed[position] = message
-        now = self.state.last_event_id
+        event_id = self.state.last_event_id
         if event is not None:
-            now, self.times[event.id] = event.id, event.at
-        self.settle(position, TaskOutcome.FAILED, now)
+            event_id = event.id
+            self.times[event_id] = event.at
+        self.settle(position, TaskOutcome.FAILED, event_id)
 
     def _joined_at(self, position: int) -> int:
         """Return the id of the event by which a generated task joined the spec; 0 for other tasks."""
