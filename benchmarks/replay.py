@@ -26,9 +26,10 @@ from typing import Any
 
 from attrs import frozen
 from decide import record
+from shapes import stages
 
 import floto
-from floto import ActivityTask, DeciderSpec, History
+from floto import DeciderSpec, History
 
 try:
     import replay_temporal as temporal
@@ -51,13 +52,8 @@ class Cost:
 
 
 def flow(activities: int, width: int) -> DeciderSpec:
-    """Stages of activities side by side; each waits for one of the stage before, a stage's first for all."""
-    tasks: list[ActivityTask] = []
-    for number in range(activities):
-        stage, place = divmod(number, width)
-        before = tasks[(stage - 1) * width : stage * width] if stage else []
-        requires = before if place == 0 else before[:1]
-        tasks.append(ActivityTask(name="work", version="v1", id_=f"task {number}", requires=requires))
+    """Stages of activities side by side."""
+    tasks = stages(activities, width)
     return DeciderSpec(task_list="decide", activity_task_list="work", activity_tasks=tasks)
 
 

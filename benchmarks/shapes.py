@@ -31,13 +31,13 @@ WIDE_TASKS, WIDTH, OPEN_RUNS, LIMIT = 100, 20, 16, 3
 
 
 def stages(count: int, width: int) -> list[floto.ActivityTask]:
-    """Stages of activities side by side; the first of each waits for the whole stage before."""
+    """Stages of activities side by side; each waits for one of the stage before, a stage's first for all."""
     tasks: list[floto.ActivityTask] = []
     for number in range(count):
         stage, place = divmod(number, width)
         before = tasks[(stage - 1) * width : stage * width] if stage else []
         requires = before if place == 0 else before[:1]
-        tasks.append(floto.ActivityTask(name="step", version="1", id_=str(number), requires=requires))
+        tasks.append(floto.ActivityTask(name="work", version="v1", id_=f"task {number}", requires=requires))
     return tasks
 
 
@@ -52,7 +52,7 @@ def limited(count: int) -> tuple[floto.DeciderSpec, floto.Activities]:
 def activities() -> floto.Activities:
     """The one activity of all shapes."""
     found = floto.Activities()
-    found.activity(name="step", version="1")(lambda: 1)
+    found.activity(name="work", version="v1")(lambda: 1)
     return found
 
 
