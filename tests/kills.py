@@ -26,6 +26,7 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from contextlib import closing, suppress
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -79,11 +80,9 @@ class AtOnce:
     acknowledge: Acknowledge
     is_stopped: bool = False
 
-    def decide(self, _task: PolledDecisionTask, state: State, *_known: Any) -> Decided:
-        return Decided(decide(state), lambda: None)
-
-    def decided(self, task: PolledDecisionTask, _decisions: Sequence[Decision]) -> None:
-        self.acknowledge("decided", task.execution.run_id, task.started_event_id)
+    def decide(self, task: PolledDecisionTask, state: State, *_known: Any) -> Decided:
+        report = partial(self.acknowledge, "decided", task.execution.run_id, task.started_event_id)
+        return Decided(decide(state), lambda: None, report)
 
 
 def decide_at_once(service: SqliteService, acknowledge: Acknowledge) -> None:

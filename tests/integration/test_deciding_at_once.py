@@ -67,10 +67,8 @@ class Rule:
 
     def decide(self, task: PolledDecisionTask, *_known: Any) -> Decided:
         workflow_id = task.execution.workflow_id
-        return Decided(self.rule(task), lambda: self.kept.append(workflow_id))
-
-    def decided(self, task: PolledDecisionTask, _decisions: Sequence[Decision]) -> None:
-        self.reported.append(task.execution.workflow_id)
+        keep, report = partial(self.kept.append, workflow_id), partial(self.reported.append, workflow_id)
+        return Decided(self.rule(task), keep, report)
 
 
 def complete(_task: PolledDecisionTask) -> Sequence[Decision]:

@@ -19,7 +19,7 @@ from floto.adapters.sqlite.group_commit import Write
 from floto.adapters.sqlite.sqlite_engine import SqliteEngine
 from floto.adapters.sqlite.storage.database import MEMORY, Durability
 from floto.adapters.sqlite.storage.store import SqliteStore
-from floto.adapters.sqlite.wait_queue import Answering, Poll, Response
+from floto.adapters.sqlite.wait_queue import Answering, Poll
 from floto.core.engine import commands as c
 from floto.core.engine import faults
 from floto.core.engine.changed_keys import ChangedKeys
@@ -181,17 +181,17 @@ class SqliteService:
                 return None
             return self._engine.poll_decision(self._domain, task_list, identity, now)
 
-        def respond(now: datetime) -> PolledDecisionTask | Response | None:
+        def respond(now: datetime) -> PolledDecisionTask | Decided | None:
             if decider.is_stopped:
                 return None
             found = self._engine.poll_and_decide(self._domain, task_list, identity, now, decide)
             if found is None:
                 return None
             task, decided = found
-            return task if decided is None else Response(task, decided)
+            return task if decided is None else decided
 
         decide = partial(self._decide_at_once, decider)
-        answering = Answering(decide, respond, decider.decided, lambda: decider.is_stopped)
+        answering = Answering(decide, respond, lambda: decider.is_stopped)
         queue = self._queue(TaskKind.DECISION, task_list)
         poll = Poll(queue, take, waits=True, identity=identity, answering=answering)
         task: PolledDecisionTask | None = self._host.poll(poll, wait, _token_of)

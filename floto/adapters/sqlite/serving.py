@@ -14,7 +14,7 @@ from itertools import chain
 from typing import Any
 
 from floto.adapters.sqlite.storage.store import Mark, SqliteStore
-from floto.adapters.sqlite.wait_queue import Poll, Response, WaitQueue
+from floto.adapters.sqlite.wait_queue import Poll, WaitQueue
 from floto.core.engine.embedded import Decided
 from floto.core.engine.stores.records import TaskQueue
 
@@ -44,7 +44,7 @@ class Serving:
         #: Those whose threads get a task, or None because they have ended.
         self._served: dict[Poll, Any] = {}
         #: The polls that responded at once, and their responses.
-        self._responses: list[tuple[Poll, Response]] = []
+        self._responses: list[tuple[Poll, Decided]] = []
         #: The polls that can be served again: they stay out of the wait queue until the commit, so that the
         #: thread of a poll does not end it while a response of it is not committed.
         self._idle: defaultdict[TaskQueue, list[Poll]] = defaultdict(list)
@@ -74,7 +74,7 @@ class Serving:
         if decided is None:
             self._served[poll] = task
         else:
-            self._keep(poll, Response(task, decided))
+            self._keep(poll, decided)
 
     def put_back(self, poll: Poll) -> None:
         """Let a poll that was taken wait again."""
@@ -137,7 +137,7 @@ class Serving:
                 self._served[poll] = None
                 continue
             task = self._claim_and_respond(poll)
-            if isinstance(task, Response):
+            if isinstance(task, Decided):
                 self._keep(poll, task)
             elif task is not None:
                 self._served[poll] = task
@@ -145,11 +145,11 @@ class Serving:
                 self._idle[task_queue].append(poll)
                 return
 
-    def _keep(self, poll: Poll, response: Response) -> None:
+    def _keep(self, poll: Poll, decided: Decided) -> None:
         self._idle[poll.task_queue].append(poll)
-        self._responses.append((poll, response))
+        self._responses.append((poll, decided))
 
-    def _claim_and_respond(self, poll: Poll) -> Any | Response | None:
+    def _claim_and_respond(self, poll: Poll) -> Any | Decided | None:
         """Claim a task, and respond to it at once; if that fails, the poll's thread has to do it."""
         if poll.answering is None:
             return poll.call(self._now)
@@ -168,12 +168,12 @@ class Serving:
     def complete(self) -> None:
         """Complete the polls, after the commit."""
         try:
-            for poll, response in self._responses:
+            for poll, decided in self._responses:
                 try:
-                    response.decided.keep()
+                    decided.keep()
                 except Exception:
                     log.exception("a response was committed, but its decider cannot remember it")
-                poll.note_response(response)
+                poll.note_response(decided)
         finally:
             self._wait_queue.put_back(chain.from_iterable(self._idle.values()))
             for poll, task in self._served.items():

@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable
 from datetime import datetime
 from typing import Any
 
@@ -34,28 +34,10 @@ from floto.core.engine.embedded import Decided
 from floto.core.engine.handover import Decide
 from floto.core.engine.stores.records import TaskQueue
 from floto.core.swf import limits
-from floto.core.swf.decisions import Decision, ScheduleActivityTask
-from floto.core.swf.service import PolledDecisionTask
+from floto.core.swf.decisions import ScheduleActivityTask
 
 #: Number of responses that the thread of a poll is not woken for, unless one of them is urgent.
 _RESPONSES_AT_ONCE = 32
-
-
-@frozen
-class Response:
-    """A response to a decision task that is not committed yet."""
-
-    task: PolledDecisionTask
-    decided: Decided
-
-    @property
-    def is_urgent(self) -> bool:
-        """True if the thread of the poll is to be woken for it.
-
-        Otherwise it wakes up in half a second, or for many responses. Waking it for each would take as long
-        as a quarter of a step of a run.
-        """
-        return any(type(decision) is not ScheduleActivityTask for decision in self.decided.decisions)
 
 
 @frozen
@@ -66,10 +48,8 @@ class Answering:
     decide: Decide
 
     #: Claims a task as the poll does, and responds to it; called by the thread that commits, with the time.
-    #: Returns None if there is no task, and a task without a response to leave it to the thread of the poll.
-    claim: Callable[[datetime], Any | Response | None]
-    #: Called by the thread of the poll, after commits, with each task and the decisions of its response.
-    responded: Callable[[PolledDecisionTask, Sequence[Decision]], None]
+    #: Returns None if there is no task, and a task that is left to the thread of the poll.
+    claim: Callable[[datetime], Any | Decided | None]
     #: Returns True if the poll is to end without another task; called by the thread that commits.
     is_over: Callable[[], bool]
 
@@ -102,19 +82,18 @@ class Poll(Job):
         self.answering = answering
         #: True once it was in the wait queue, from where its thread may remove it.
         self.has_waited = False
-        self._responded: deque[Response] = deque()
+        self._responded: deque[Decided] = deque()
 
-    def note_response(self, response: Response) -> None:
-        """Record a response for ``deliver``; called after the commit."""
-        self._responded.append(response)
-        if response.is_urgent or len(self._responded) >= _RESPONSES_AT_ONCE:
+    def note_response(self, decided: Decided) -> None:
+        """Record a response at once for ``deliver``; called after the commit."""
+        self._responded.append(decided)
+        if _is_urgent(decided) or len(self._responded) >= _RESPONSES_AT_ONCE:
             self.wake()
 
     def deliver(self) -> None:
-        """Call ``responded`` for each task that was responded to; called by the thread of the poll."""
-        while self.answering is not None and self._responded:
-            response = self._responded.popleft()
-            self.answering.responded(response.task, response.decided.decisions)
+        """Report the responses at once; called by the thread of the poll."""
+        while self._responded:
+            self._responded.popleft().report()
 
     @property
     def decide(self) -> Decide | None:
@@ -130,6 +109,15 @@ class Poll(Job):
     def task(self) -> Any:
         """The task that was claimed for this poll; None if none was claimed so far."""
         return self._result
+
+
+def _is_urgent(decided: Decided) -> bool:
+    """Return True if the thread of the poll is to be woken for a response.
+
+    Otherwise it wakes up in half a second, or for many responses. Waking it for each would take as long as a
+    quarter of a step of a run.
+    """
+    return any(type(decision) is not ScheduleActivityTask for decision in decided.decisions)
 
 
 class WaitQueue:

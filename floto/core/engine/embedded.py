@@ -13,12 +13,20 @@ from floto.core.swf.decisions import Decision
 from floto.core.swf.service import PolledActivityTask, PolledDecisionTask, ReportsActivities, Service
 
 
+def _nothing() -> None:
+    """Do nothing."""
+
+
 @frozen
 class Decided:
-    """The decisions for a decision task, and a function to call when they are committed."""
+    """The decisions for a decision task, and functions to call when they are committed."""
 
     decisions: Sequence[Decision]
+    #: Called at once, by the thread that commits.
     keep: Callable[[], None]
+    #: Called by the thread that polls, within a second; without delay if the decisions do more than to
+    #: schedule activities.
+    report: Callable[[], None] = _nothing
 
 
 class DecidesAtOnce(Protocol):
@@ -40,13 +48,6 @@ class DecidesAtOnce(Protocol):
                 response.
             state: The state after the whole history, which the engine has.
             changed: The keys of the items that changed lately.
-        """
-        ...
-
-    def decided(self, task: PolledDecisionTask, decisions: Sequence[Decision]) -> None:
-        """Called by the thread that polls with each task that was decided, within a second of its commit.
-
-        It is called without delay if they decide more than to schedule activities.
         """
         ...
 

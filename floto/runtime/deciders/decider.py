@@ -263,7 +263,7 @@ class Decider:
     def _by_spec(self, progress: Progress) -> Sequence[Decision]:
         return decisions(progress)
 
-    def _decided_at_once(self, task: PolledDecisionTask, found: Sequence[Decision]) -> None:
+    def _decided_at_once(self, task: PolledDecisionTask, _state: State, found: Sequence[Decision]) -> None:
         run = task.execution
         with logs.context(run.workflow_id, run.run_id):
             self._warn_if_long(task)

@@ -49,7 +49,7 @@ class DecidingAtOnce:
         cache: The decider's progress of runs.
         rule: Returns the decisions of a progress.
         stop: Set when the decider stops.
-        decided: Called by the thread that polls with each task and its decisions.
+        decided: Called by the thread that polls with each task, the state of its run and the decisions.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class DecidingAtOnce:
         cache: ProgressCache,
         rule: Callable[[Progress], Sequence[Decision]],
         stop: StopFlag,
-        decided: Callable[[PolledDecisionTask, Sequence[Decision]], None],
+        decided: Callable[[PolledDecisionTask, State, Sequence[Decision]], None],
     ) -> None:
         self._cache, self._rule, self._stop, self._decided = cache, rule, stop, decided
         #: By id: the specs and plans that were examined, and whether all of their tasks are floto's own.
@@ -79,17 +79,15 @@ class DecidingAtOnce:
         found = self._rule(progress)
         if closes(found) and progress.spec.terminate_decider_after_completion:
             return None
-        return Decided(found, partial(self._keep, task, progress, found))
+        return Decided(
+            found, partial(self._keep, task, progress, found), partial(self._decided, task, state, found)
+        )
 
     def _keep(self, task: PolledDecisionTask, progress: Progress, found: Sequence[Decision]) -> None:
         if closes(found):
             self._cache.forget(task.execution)
         else:
             self._cache.keep(task.execution.run_id, progress)
-
-    def decided(self, task: PolledDecisionTask, decisions: Sequence[Decision]) -> None:
-        """Report a task that was decided, in the thread that polls."""
-        self._decided(task, decisions)
 
     def _is_own(self, tasks: DeciderSpec | Plan) -> bool:
         examined = self._examined.get(id(tasks))
