@@ -64,6 +64,7 @@ if TYPE_CHECKING:
     from floto.core.view.run_view import RunView, TaskMoment, view
     from floto.runtime.connect import UnknownService, connect
     from floto.runtime.deciders.decider import Decider
+    from floto.runtime.metrics.metrics import Metrics
     from floto.runtime.runs.run import run
     from floto.runtime.runs.run_request import WrongWorkflow
     from floto.runtime.workers.activities import Activities, ActivityError, activity, generator
@@ -90,6 +91,7 @@ _LAZY = {
     "Explained": "floto.core.replay.explain",
     "Explanation": "floto.core.replay.explain",
     "LocalSwf": "floto.adapters.local",
+    "Metrics": "floto.runtime.metrics.metrics",
     "Overlap": "floto.core.spec.schedule",
     "PlannedAction": "floto.core.replay.redrive.redrive_plan",
     "PlannedTask": "floto.core.replay.redrive.redrive_plan",
@@ -159,6 +161,7 @@ __all__ = [
     "Key",
     "Kind",
     "LocalSwf",
+    "Metrics",
     "Overlap",
     "PayloadError",
     "PlannedAction",

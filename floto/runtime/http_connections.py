@@ -15,12 +15,11 @@ from typing import Any
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from floto.runtime.listening import BACKLOG
 from floto.trouble_log import TroubleLog
 
 log = logging.getLogger("floto")
 
-#: Connections that may wait until they are accepted; asyncio accepts as many before it counts them.
-BACKLOG = 128
 #: File descriptors that are not for connections: of a full backlog, of the database, of reading files.
 _RESERVED_FILES = BACKLOG + 64
 #: Seconds for the head of a request, and for the rest of a refused body; as long as a body may take. The

@@ -10,15 +10,14 @@ import signal
 import socket
 import sys
 from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from http import HTTPStatus
-from ipaddress import ip_address
 from pathlib import Path
 from threading import Thread
 from typing import Any
 
 import uvicorn
-from attrs import define, field, frozen
+from attrs import field, frozen
 from starlette.responses import PlainTextResponse
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.types import ASGIApp
@@ -29,15 +28,16 @@ from floto.adapters.local import LocalClient
 from floto.adapters.sqlite.operations import SqliteOperations
 from floto.adapters.sqlite.storage.database import Durability
 from floto.adapters.sqlite.storage.sqlite_errors import DatabaseGone
-from floto.core.errors import FlotoError
 from floto.core.spec.codec import Codec
 from floto.core.spec.decider_spec import CODEC, DeciderSpec
 from floto.core.swf.floto_defaults import DEFAULT_DOMAIN
+from floto.core.swf.pollers import Live
 from floto.pages.report import NoPages
 from floto.pages.web.app import Pages
 from floto.pages.web.security import Guard
-from floto.runtime.connect import absolute_service, changes_of, client
-from floto.runtime.http_connections import BACKLOG, Connection, log_loop_error
+from floto.runtime.connect import absolute_service, changes_of, client, live_of
+from floto.runtime.http_connections import Connection, log_loop_error
+from floto.runtime.listening import BACKLOG, listening, url_of
 from floto.runtime.ui import ServiceSource
 
 log = logging.getLogger("floto")
@@ -52,19 +52,6 @@ _CLOSE_SECONDS = 5
 #: Calls of ``on_tick`` per second.
 _TICKS_PER_SECOND = 10
 _MOST_FILES = 65_536
-
-
-@define
-class CannotListen(FlotoError):
-    """An address that a server cannot or must not listen on, and the problem."""
-
-    host: str
-    port: int
-    problem: str
-
-    def __str__(self) -> str:
-        """Return the address and the problem."""
-        return f"cannot listen on {self.host}:{self.port}: {self.problem}"
 
 
 @frozen(kw_only=True)
@@ -91,6 +78,8 @@ class UiSettings:
     port: int
     allowed_hosts: Collection[str]
     pages: PageSettings
+    #: Host and port of the metrics, if they are to be served.
+    metrics: tuple[str, int] | None = None
 
 
 @frozen
@@ -106,6 +95,8 @@ class Settings:
     allowed_hosts: Collection[str] = ()
     functions: Mapping[str, Function] | None = None
     pages: PageSettings = PageSettings()
+    #: Host and port of the metrics, if they are to be served.
+    metrics: tuple[str, int] | None = None
 
 
 def serve(settings: Settings, ready: Callable[[str], None]) -> None:
@@ -119,9 +110,10 @@ def serve(settings: Settings, ready: Callable[[str], None]) -> None:
     with (
         listening(settings.host, settings.port, anywhere=settings.keys is not None) as listener,
         _opened(settings) as operations,
+        _serving_live(settings.metrics, operations.live),
     ):
         operations.watch()
-        url = _url(settings.host, listener)
+        url = url_of(settings.host, listener)
         hosts = {settings.host, *settings.allowed_hosts}
         pages = _pages_of_server(settings, operations, url, hosts)
         endpoint = Endpoint(
@@ -163,8 +155,9 @@ def serve_pages(settings: UiSettings, ready: Callable[[str], None]) -> None:
                 changes=changes_of(settings.service),
             )
             pages = Pages(source, _guard(settings.pages, {settings.host, *settings.allowed_hosts}))
-            url = _url(settings.host, listener)
-            _Server(pages.application, lambda: ready(url), pages.stop).run(sockets=[listener])
+            url = url_of(settings.host, listener)
+            with _serving_live(settings.metrics, lambda: live_of(opened)):
+                _Server(pages.application, lambda: ready(url), pages.stop).run(sockets=[listener])
         finally:
             opened.close()
 
@@ -215,23 +208,14 @@ def _guard(settings: PageSettings, hosts: Collection[str], *, needs_token: bool 
     )
 
 
-def listening(
-    host: str, port: int, *, anywhere: bool, remedy: str = "set --access-key and --secret-key"
-) -> socket.socket:
-    """Open a listening socket; port 0 means any free port. Without ``anywhere``, only on loopback."""
-    try:
-        family, *_, address = socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-        if not anywhere and not ip_address(address[0]).is_loopback:
-            problem = f"other machines can connect to this address; {remedy}"
-            raise CannotListen(host, port, problem)
-        listener = socket.create_server(address, family=family, backlog=BACKLOG)
-        # Accepted connections inherit this; without it, response bodies wait 40 ms for the ACK of the head.
-        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    except OSError as error:
-        raise CannotListen(host, port, error.strerror or str(error)) from None
-    return listener
+def _serving_live(
+    address: tuple[str, int] | None, live: Callable[[], Live | None]
+) -> AbstractContextManager[None]:
+    if address is None:
+        return nullcontext()
+    from floto.runtime.metrics.serving import serving_live  # noqa: PLC0415 - only the extra installs what it needs
+
+    return serving_live(live, *address)
 
 
 def _operations(settings: Settings) -> SqliteOperations:
@@ -268,11 +252,6 @@ def _closed(operations: SqliteOperations) -> None:
         operations.close()
     except Exception as error:  # noqa: BLE001 - the process ends in any case
         log.warning("cannot close the database: %r", error)
-
-
-def _url(host: str, listener: socket.socket) -> str:
-    port: int = listener.getsockname()[1]
-    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
 
 
 def _allow_many_connections() -> None:

@@ -13,6 +13,7 @@ from typing import Any
 
 import psutil
 import pytest
+from prometheus_client import CollectorRegistry
 
 import floto
 from floto.core.swf import events as e
@@ -132,4 +133,5 @@ def test_unpicklable_arguments_are_refused(stage: Stage) -> None:
     refused("a service given as an object", service=stage.service)
     refused("service 'memory:'", service="memory:")
     refused("a listener", listener=lambda *_: None)
+    refused("metrics", metrics=floto.Metrics(CollectorRegistry()))
     refused("a codec of its own", codec=floto.CODEC.with_type("mine.Timer", type(nap())))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -16,6 +16,7 @@ from floto.core.spec.decider_spec import DeciderSpec
 from floto.core.swf.floto_defaults import DEFAULT_DOMAIN, DEFAULT_TASK_LIST
 from floto.core.swf.service import Service
 from floto.runtime.cli.codes import DONE
+from floto.runtime.cli.metrics import metrics_option, serving_metrics
 from floto.runtime.cli.options import (
     Seconds,
     activities_option,
@@ -39,6 +40,9 @@ from floto.runtime.supervisor import Loop, Supervisor
 from floto.runtime.workers.activities import DEFAULT
 from floto.runtime.workers.worker import ActivityWorker
 
+if TYPE_CHECKING:
+    from floto.runtime.metrics.metrics import Metrics
+
 log = logging.getLogger("floto")
 
 _LOOK_SECONDS = 0.2
@@ -57,6 +61,7 @@ identity_option = click.option(
 @service_option
 @domain_option
 @identity_option
+@metrics_option
 @log_format_option
 @verbose_option
 def decider_command(  # noqa: PLR0913 - click passes each option as an argument
@@ -66,6 +71,7 @@ def decider_command(  # noqa: PLR0913 - click passes each option as an argument
     codec: Codec,
     log_format: str,
     *,
+    metrics: tuple[str, int] | None,
     take_over: bool,
     verbose: bool,
     **where: Any,
@@ -89,11 +95,13 @@ def decider_command(  # noqa: PLR0913 - click passes each option as an argument
                 identity=identity,
                 codec=codec,
                 take_over=take_over,
+                metrics=served,
             )
             for name, spec in by_list.items()
         ]
 
-    return work(where["service"], _domain(by_list, where["domain"]), members)
+    with serving_metrics(metrics) as served:
+        return work(where["service"], _domain(by_list, where["domain"]), members)
 
 
 @click.command("worker", short_help="Run activities, until stopped")
@@ -118,6 +126,7 @@ def decider_command(  # noqa: PLR0913 - click passes each option as an argument
 @service_option
 @domain_option
 @identity_option
+@metrics_option
 @log_format_option
 @verbose_option
 def worker_command(activities: tuple[str, ...], log_format: str, *, verbose: bool, **options: Any) -> int:
@@ -134,12 +143,15 @@ def worker_command(activities: tuple[str, ...], log_format: str, *, verbose: boo
 
     def members(service: Service, stop: StopFlag) -> Sequence[Loop]:
         persist_at_start(stop, service.prepare, (), DEFAULT.types)
-        return [_worker(name, service, options) for name in lists]
+        return [_worker(name, service, options, served) for name in lists]
 
-    return work(options["service"], options["domain"], members)
+    with serving_metrics(options["metrics"]) as served:
+        return work(options["service"], options["domain"], members)
 
 
-def _worker(task_list: str, service: Service, options: dict[str, Any]) -> ActivityWorker:
+def _worker(
+    task_list: str, service: Service, options: dict[str, Any], metrics: Metrics | None
+) -> ActivityWorker:
     return ActivityWorker(
         task_list=task_list,
         service=service,
@@ -148,6 +160,7 @@ def _worker(task_list: str, service: Service, options: dict[str, Any]) -> Activi
         identity=options["identity"],
         codec=options["codec"],
         payloads=options["codec"].store,
+        metrics=metrics,
     )
 
 
@@ -159,6 +172,7 @@ def daemon_options(task_list: str) -> Callable[[Callable[..., int]], Callable[..
         service_option,
         domain_option,
         identity_option,
+        metrics_option,
         log_format_option,
         verbose_option,
     )
@@ -177,6 +191,7 @@ def work_as(  # noqa: PLR0913 - the options of a command
     task_list: str,
     identity: str | None,
     codec: Codec,
+    metrics: tuple[str, int] | None,
     log_format: str,
     verbose: bool,
     **where: Any,
@@ -188,6 +203,7 @@ def work_as(  # noqa: PLR0913 - the options of a command
         task_list: The task list to poll.
         identity: Identity that histories record; None for host and process id.
         codec: The codec, which may have a store for values that are too long for SWF.
+        metrics: Host and port of the metrics; None to serve none.
         log_format: ``text`` or ``json``.
         verbose: Log at debug level.
         where: The service and the domain.
@@ -196,9 +212,10 @@ def work_as(  # noqa: PLR0913 - the options of a command
     domain = where["domain"] or DEFAULT_DOMAIN
 
     def members(service: Service, _stop: StopFlag) -> Sequence[Loop]:
-        return [kind(domain, task_list, service=service, identity=identity, codec=codec)]
+        return [kind(domain, task_list, service=service, identity=identity, codec=codec, metrics=served)]
 
-    return work(where["service"], domain, members)
+    with serving_metrics(metrics) as served:
+        return work(where["service"], domain, members)
 
 
 @click.command("daemon", short_help="Start a child workflow for each signal, until stopped")

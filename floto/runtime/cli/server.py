@@ -10,6 +10,7 @@ import click
 
 from floto.core.visible import shell_word, visible
 from floto.logs import configure
+from floto.runtime.cli.metrics import metrics_option, need_metrics
 from floto.runtime.cli.options import log_format_option
 from floto.runtime.cli.output import say
 from floto.runtime.cli.ui import listen_options, page_options, page_settings, server_module
@@ -46,6 +47,7 @@ from floto.runtime.loading import LoadError, load_module
 )
 @click.option("--functions", metavar="FILE.py:NAME|MODULE:NAME", help="Dict of Lambda functions by name.")
 @page_options
+@metrics_option
 @log_format_option
 def server_command(  # noqa: PLR0913 - click passes each option as an argument
     *,
@@ -57,6 +59,7 @@ def server_command(  # noqa: PLR0913 - click passes each option as an argument
     secret_key: str | None,
     allowed_host: tuple[str, ...],
     functions: str | None,
+    metrics: tuple[str, int] | None,
     log_format: str,
     **pages: Any,
 ) -> None:
@@ -67,6 +70,7 @@ def server_command(  # noqa: PLR0913 - click passes each option as an argument
     with keys only if --token is set.
     """
     server = server_module("server")
+    need_metrics(metrics)
     settings = server.Settings(
         db=db,
         host=host,
@@ -76,6 +80,7 @@ def server_command(  # noqa: PLR0913 - click passes each option as an argument
         allowed_hosts=allowed_host,
         functions=None if functions is None else _functions(functions),
         pages=page_settings(server, **pages),
+        metrics=metrics,
     )
     configure(json=log_format == "json")  # uvicorn's records too
     server.serve(settings, lambda url: _say_where(url, db, access_key))

@@ -10,6 +10,7 @@ import click
 from floto.core.spec.decider_spec import CODEC
 from floto.core.visible import visible
 from floto.logs import configure
+from floto.runtime.cli.metrics import metrics_option, need_metrics
 from floto.runtime.cli.options import F, codec_name_option, domain_option, log_format_option, service_option
 from floto.runtime.cli.output import say
 from floto.runtime.cli.target import check
@@ -95,6 +96,7 @@ def page_settings(
 @page_options
 @service_option
 @domain_option
+@metrics_option
 @log_format_option
 def ui_command(  # noqa: PLR0913 - click passes each option as an argument
     *,
@@ -103,6 +105,7 @@ def ui_command(  # noqa: PLR0913 - click passes each option as an argument
     allowed_host: tuple[str, ...],
     service: str,
     domain: str | None,
+    metrics: tuple[str, int] | None,
     log_format: str,
     **pages: Any,
 ) -> None:
@@ -113,6 +116,7 @@ def ui_command(  # noqa: PLR0913 - click passes each option as an argument
     """
     check(service, new=False)
     server = server_module("ui")
+    need_metrics(metrics)
     settings = server.UiSettings(
         service=service,
         domain=domain,
@@ -120,6 +124,7 @@ def ui_command(  # noqa: PLR0913 - click passes each option as an argument
         port=port,
         allowed_hosts=allowed_host,
         pages=page_settings(server, **pages),
+        metrics=metrics,
     )
     configure(json=log_format == "json")
     server.serve_pages(settings, lambda url: _say_where(url, service, pages["token"]))

@@ -6,7 +6,7 @@ import contextlib
 import logging
 from collections.abc import Iterable, Sequence
 from queue import Empty, SimpleQueue
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from attrs import evolve
 
@@ -37,6 +37,9 @@ from floto.runtime.supervisor import Supervisor
 from floto.runtime.workers.worker import POLL_SECONDS
 from floto.trouble_log import TroubleLog
 
+if TYPE_CHECKING:
+    from floto.runtime.metrics.metrics import Metrics
+
 log = logging.getLogger("floto")
 
 #: Seconds between scans of open daemon runs, by which the task lists of a crashed daemon are taken over.
@@ -58,6 +61,7 @@ class Daemon:
         codec: Reads task kinds and retry strategies of your own in specs.
         payloads: A store for inputs and results that are too long for SWF.
         poll_seconds: Seconds that one poll waits, for services that let the caller choose.
+        metrics: Metrics for Prometheus, as for ``Decider``.
 
     Raises:
         ValueError: if ``identity`` is longer than 256 characters.
@@ -77,6 +81,7 @@ class Daemon:
         codec: Codec = CODEC,
         payloads: Store | None = None,
         poll_seconds: float = POLL_SECONDS,
+        metrics: Metrics | None = None,
     ) -> None:
         # The domain of a service object is not known here.
         self._domain = domain or (DEFAULT_DOMAIN if service is None or isinstance(service, str) else None)
@@ -86,7 +91,7 @@ class Daemon:
         self._identity = checked_identity(identity)
         self._payloads = codec.store if payloads is None else payloads
         self._codec = codec.with_payloads(self._payloads)
-        self._poll_seconds = poll_seconds
+        self._poll_seconds, self._metrics = poll_seconds, metrics
         self._stop = StopFlag()
         self._troubles = TroubleLog(log)
         #: Task lists for ``run()`` to serve; None at ``stop()`` and when a decider has failed.
@@ -161,6 +166,7 @@ class Daemon:
             payloads=self._payloads,
             listener=self._serve_children,
             poll_seconds=self._poll_seconds,
+            metrics=self._metrics,
         )
 
     def _decide(self, state: State) -> Sequence[Decision]:

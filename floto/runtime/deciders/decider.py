@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from subprocess import Popen
-from typing import Literal, overload
+from typing import TYPE_CHECKING, Literal, overload
 
 from attrs import evolve
 
@@ -19,7 +19,6 @@ from floto.core.errors import (
     SpecError,
     UnknownResource,
 )
-from floto.core.payloads.payload import LIMIT
 from floto.core.payloads.reference import Store
 from floto.core.spec.codec import Codec
 from floto.core.spec.decider_spec import CODEC, DeciderSpec
@@ -27,7 +26,6 @@ from floto.core.state.state import State
 from floto.core.swf.decisions import (
     ContinueAsNewWorkflowExecution,
     Decision,
-    FailWorkflowExecution,
     closes,
 )
 from floto.core.swf.floto_defaults import DEFAULT_TASK_LIST
@@ -36,7 +34,6 @@ from floto.core.swf.pollers import PollKind
 from floto.core.swf.service import PolledDecisionTask, Service
 from floto.core.swf.shapes import WorkflowType
 from floto.core.swf.wire import WireError
-from floto.core.visible import shorten_middle
 from floto.runtime.connect import (
     absolute_service,
     absolute_store,
@@ -49,7 +46,7 @@ from floto.runtime.deciders.decider_process import DeciderSettings, start
 from floto.runtime.deciders.deciding_at_once import DecidingAtOnce
 from floto.runtime.deciders.late_histories import LateHistories
 from floto.runtime.deciders.progress_cache import ProgressCache
-from floto.runtime.deciders.responding import log_no_response, respond
+from floto.runtime.deciders.responding import fail_run, log_left_alone, log_no_response, respond
 from floto.runtime.deciders.spec_choice import DeciderSpecs, NoSpec, OtherSpec, by_workflow_type, read_spec
 from floto.runtime.deciders.takeovers import Takeovers
 from floto.runtime.presence import announced
@@ -60,6 +57,9 @@ from floto.runtime.start_lines import describe_service, describe_types
 from floto.runtime.workers.storing import store_values
 from floto.runtime.workers.worker import POLL_SECONDS
 from floto.trouble_log import TroubleLog
+
+if TYPE_CHECKING:
+    from floto.runtime.metrics.metrics import Metrics
 
 log = logging.getLogger("floto")
 
@@ -110,6 +110,7 @@ class Decider:
             record that in the run.
         sole: True if no other decider polls this task list: a run without a spec then fails, and a poll
             without permission ends ``run()``.
+        metrics: Metrics for Prometheus that count what it decides, and what the events of its runs say.
 
     Raises:
         SpecError: if a spec cannot be read, or is given for something else than a workflow type.
@@ -135,6 +136,7 @@ class Decider:
         poll_seconds: float = POLL_SECONDS,
         take_over: bool = False,
         sole: bool = False,
+        metrics: Metrics | None = None,
     ) -> None:
         given = codec.store if payloads is None else payloads
         self._payloads = payload_store(given) if isinstance(given, str) else given
@@ -148,7 +150,7 @@ class Decider:
         self._service = service_for(service, domain or (own and own.domain) or None)
         self._task_list = task_list or (own and own.task_list) or DEFAULT_TASK_LIST
         self._identity = checked_identity(identity)
-        self._listener = listener
+        self._listener, self._metrics = listener, metrics
         self._poll_seconds = poll_seconds
         self._stop = StopFlag()
         self._is_busy = False
@@ -157,7 +159,7 @@ class Decider:
         self._cache = ProgressCache(
             _REMEMBERED, self._histories.read, self._choose, self._begin, self._is_current
         )
-        self._at_once = DecidingAtOnce(self._cache, self._by_spec, self._stop, self._decided_at_once)
+        self._at_once = DecidingAtOnce(self._cache, decisions, self._stop, self._decided_at_once)
         self._embedded = embedded(self._service) if self._may_decide_at_once() else None
         self._settings = DeciderSettings(
             spec=own,
@@ -169,6 +171,7 @@ class Decider:
             codec=codec,
             payloads=absolute_store(given) if isinstance(given, str) else given,
             listener=listener,
+            metrics=metrics,
             poll_seconds=poll_seconds,
             take_over=take_over,
             sole=sole,
@@ -260,25 +263,24 @@ class Decider:
         finally:
             self._is_busy = False
 
-    def _by_spec(self, progress: Progress) -> Sequence[Decision]:
-        return decisions(progress)
-
-    def _decided_at_once(self, task: PolledDecisionTask, _state: State, found: Sequence[Decision]) -> None:
+    def _decided_at_once(self, task: PolledDecisionTask, state: State, found: Sequence[Decision]) -> None:
         run = task.execution
         with logs.context(run.workflow_id, run.run_id):
             self._warn_if_long(task)
             self._troubles.over(run)
-            if self._listener is not None:
-                self._listener(found, None)
+            self._report(task, state, found, found)
 
     def _decide_and_respond(self, task: PolledDecisionTask) -> None:
         found: Sequence[Decision] = ()
+        taken: Sequence[Decision] | None = None
+        state: State | None = None
         error: Exception | None = None
         try:
             found = retry_store(self._stop, _STORE_SECONDS, self._decided, task)
-            self._complete(task, found)
+            state = self._cache.state_at(task)
+            taken = self._complete(task, found)
         except NoSpec as missing:
-            self._log_left_alone(task, missing)
+            log_left_alone(self._troubles, task, missing)
             error = missing
         except ServiceGone:
             raise
@@ -288,16 +290,20 @@ class Decider:
             error = raised
         else:
             self._troubles.over(task.execution)
+        self._report(task, state, found, taken, error)
+
+    def _report(
+        self,
+        task: PolledDecisionTask,
+        state: State | None,
+        found: Sequence[Decision],
+        taken: Sequence[Decision] | None,
+        error: Exception | None = None,
+    ) -> None:
+        if self._metrics is not None:
+            self._metrics.handled(task, state, taken)
         if self._listener is not None:
             self._listener(found, error)
-
-    def _log_left_alone(self, task: PolledDecisionTask, missing: NoSpec) -> None:
-        """Log that this decider leaves a decision task to another one."""
-        message = (
-            "run %s: left alone, %s; start a decider with that spec, "
-            "or take the run over: Decider(take_over=True), floto decider --take-over"
-        )
-        self._troubles.failed(task.execution, message, task.execution, missing, level=logging.ERROR)
 
     def _decided(self, task: PolledDecisionTask) -> Sequence[Decision]:
         """Decide, and store the values that the decisions refer to."""
@@ -317,20 +323,12 @@ class Decider:
         rule = self._rules.get(task.workflow_type)
         try:
             progress = self._follow(task)
-            found = decisions(progress) if rule is None else rule(progress.state)
+            return decisions(progress) if rule is None else rule(progress.state)
         except SpecError as error:
-            # No traceback: the error is in the spec, not in the code.
-            log.error("run %s fails: %s", task.execution, error)  # noqa: TRY400
-            found = [FailWorkflowExecution(reason="SpecError", details=shorten_middle(str(error), LIMIT))]
+            return fail_run(task, "SpecError", str(error))
         except HistoryError as error:
             self._need_spec(task)
-            log.error("run %s fails: its history cannot be read: %s", task.execution, error)  # noqa: TRY400
-            found = [
-                FailWorkflowExecution(reason=UNREADABLE_REASON, details=shorten_middle(str(error), LIMIT))
-            ]
-        if closes(found):
-            self._cache.forget(task.execution)
-        return found
+            return fail_run(task, UNREADABLE_REASON, str(error), "its history cannot be read: ")
 
     def _follow(self, task: PolledDecisionTask) -> Progress:
         try:
@@ -372,15 +370,19 @@ class Decider:
                 "run %s: more than %d events; SWF ends a run at %d", task.execution, _LONG, EVENT_LIMIT
             )
 
-    def _complete(self, task: PolledDecisionTask, found: Sequence[Decision]) -> None:
+    def _complete(self, task: PolledDecisionTask, found: Sequence[Decision]) -> Sequence[Decision] | None:
+        """Respond; return the decisions that the service has taken, None if the response came too late."""
+        taken: Sequence[Decision] | None = None
         try:
-            if not respond(self._service, self._stop, task, found):
+            taken = respond(self._service, self._stop, task, found)
+            if closes(taken):
                 self._cache.forget(task.execution)
         except UnknownResource as fault:
             message = "run %s: the response came too late, or an earlier attempt to send it succeeded (%s)"
             log.info(message, task.execution, fault)
         if closes(found) and not self._stop.is_set() and self._was_last(task, found[-1]):
             self.stop()
+        return taken
 
     def _was_last(self, task: PolledDecisionTask, decision: Decision) -> bool:
         own = self._spec

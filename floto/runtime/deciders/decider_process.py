@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from subprocess import PIPE, Popen
 from typing import Any
@@ -50,7 +50,8 @@ class DeciderSettings:
     identity: str | None
     codec: Codec
     payloads: Store | str | None
-    listener: Callable[..., None] | None
+    listener: object | None
+    metrics: object | None
     poll_seconds: float
     take_over: bool = False
     sole: bool = False
@@ -89,6 +90,7 @@ class DeciderSettings:
                 "payloads given as an object (give its directory or s3://bucket/prefix)",
             ),
             (self.listener is not None, "a listener"),
+            (self.metrics is not None, "metrics"),
         )
 
 

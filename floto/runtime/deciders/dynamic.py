@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from floto.core.payloads.reference import Store
 from floto.core.spec.codec import Codec
 from floto.core.spec.decider_spec import CODEC
 from floto.core.swf.service import Service
 from floto.runtime.deciders.decider import Decider, Listener
 from floto.runtime.workers.worker import POLL_SECONDS
+
+if TYPE_CHECKING:
+    from floto.runtime.metrics.metrics import Metrics
 
 
 class DynamicDecider(Decider):
@@ -27,6 +32,7 @@ class DynamicDecider(Decider):
         payloads: Store | str | None = None,
         listener: Listener | None = None,
         poll_seconds: float = POLL_SECONDS,
+        metrics: Metrics | None = None,
     ) -> None:
         super().__init__(
             domain=domain,
@@ -37,4 +43,5 @@ class DynamicDecider(Decider):
             payloads=payloads,
             listener=listener,
             poll_seconds=poll_seconds,
+            metrics=metrics,
         )

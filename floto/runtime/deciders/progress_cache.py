@@ -103,6 +103,11 @@ class ProgressCache:
         while len(self._runs) > self._size:
             self._runs.popitem(last=False)
 
+    def state_at(self, task: PolledDecisionTask) -> State | None:
+        """Return the state of a run at a decision task that ``follow`` had last; else None."""
+        known = self._runs.get(task.execution.run_id)
+        return known.state if known and known.state.last_event_id == task.started_event_id else None
+
     def forget(self, execution: WorkflowExecution) -> None:
         """Remove a run from the cache."""
         self._runs.pop(execution.run_id, None)

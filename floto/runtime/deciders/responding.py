@@ -6,8 +6,11 @@ import logging
 from collections.abc import Sequence
 
 from floto.core.errors import ServiceError, ServiceFault
+from floto.core.payloads.payload import LIMIT
 from floto.core.swf.decisions import Decision, FailWorkflowExecution
 from floto.core.swf.service import PolledDecisionTask, Service
+from floto.core.visible import shorten_middle
+from floto.runtime.deciders.spec_choice import NoSpec
 from floto.runtime.retrying import brief, is_malformed, persist_after_stop, refusal
 from floto.runtime.shutdown import StopFlag
 from floto.trouble_log import TroubleLog
@@ -18,8 +21,13 @@ log = logging.getLogger("floto")
 REFUSED_REASON = "DecisionRefused"
 
 
-def respond(service: Service, stop: StopFlag, task: PolledDecisionTask, found: Sequence[Decision]) -> bool:
-    """Respond with decisions; False if SWF refuses them, and the run fails with SWF's message instead.
+def respond(
+    service: Service, stop: StopFlag, task: PolledDecisionTask, found: Sequence[Decision]
+) -> Sequence[Decision]:
+    """Respond with decisions; if SWF refuses them, the run fails with SWF's message instead.
+
+    Returns:
+        The decisions that SWF has taken.
 
     Raises:
         UnknownResource: The task was responded to before, or has timed out.
@@ -34,8 +42,24 @@ def respond(service: Service, stop: StopFlag, task: PolledDecisionTask, found: S
         log.error("run %s fails: SWF refuses the decisions: %s", task.execution, fault)  # noqa: TRY400
         failed = FailWorkflowExecution(reason=REFUSED_REASON, details=refusal(fault))
         persist_after_stop(stop, complete, task.token, [failed])
-        return False
-    return True
+        return [failed]
+    return found
+
+
+def fail_run(task: PolledDecisionTask, reason: str, problem: str, what: str = "") -> list[Decision]:
+    """Return the decision that fails a run for something that a retry would not change, and log it."""
+    # No traceback: the error is in the spec or the history, not in the code.
+    log.error("run %s fails: %s%s", task.execution, what, problem)
+    return [FailWorkflowExecution(reason=reason, details=shorten_middle(problem, LIMIT))]
+
+
+def log_left_alone(troubles: TroubleLog, task: PolledDecisionTask, missing: NoSpec) -> None:
+    """Log that this decider leaves a decision task to another one."""
+    message = (
+        "run %s: left alone, %s; start a decider with that spec, "
+        "or take the run over: Decider(take_over=True), floto decider --take-over"
+    )
+    troubles.failed(task.execution, message, task.execution, missing, level=logging.ERROR)
 
 
 def log_no_response(troubles: TroubleLog, task: PolledDecisionTask, error: Exception) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from floto.core.decide.child_requests import recorded_problem
 from floto.core.decide.schedule import SCHEDULE_LIST, SCHEDULE_TYPE, view_schedule
@@ -21,6 +21,9 @@ from floto.core.swf.service import Service
 from floto.runtime.deciders.daemon import Daemon
 from floto.runtime.retrying import persist
 from floto.runtime.workers.worker import POLL_SECONDS
+
+if TYPE_CHECKING:
+    from floto.runtime.metrics.metrics import Metrics
 
 log = logging.getLogger("floto")
 
@@ -47,6 +50,7 @@ class Scheduler(Daemon):
         codec: Codec = CODEC,
         payloads: Store | None = None,
         poll_seconds: float = POLL_SECONDS,
+        metrics: Metrics | None = None,
     ) -> None:
         super().__init__(
             domain,
@@ -56,6 +60,7 @@ class Scheduler(Daemon):
             codec=with_schedules(codec),
             payloads=payloads,
             poll_seconds=poll_seconds,
+            metrics=metrics,
         )
 
     def _decide(self, state: State) -> Sequence[Decision]:

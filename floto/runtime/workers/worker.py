@@ -5,12 +5,13 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from functools import partial
+from typing import TYPE_CHECKING
 
 from floto import logs
 from floto.core.engine.embedded import EmbeddedService, NextTask, embedded
-from floto.core.errors import ServiceError, ServiceFault, ServiceGone, UnknownResource
+from floto.core.errors import ServiceError
 from floto.core.payloads.reference import Store
 from floto.core.spec.activity_timeouts import Timeouts
 from floto.core.spec.codec import Codec
@@ -22,7 +23,7 @@ from floto.core.swf.shapes import WorkflowExecution
 from floto.core.swf.wire import WireError
 from floto.runtime.connect import checked_identity, closing, service_for
 from floto.runtime.presence import announced
-from floto.runtime.retrying import brief, is_malformed, poll, poll_alone, report
+from floto.runtime.retrying import poll, poll_alone
 from floto.runtime.shutdown import StopFlag, stop_on_signals
 from floto.runtime.start_lines import describe_service, describe_types
 from floto.runtime.workers import activities
@@ -31,9 +32,13 @@ from floto.runtime.workers.activities import Activities, as_activities
 from floto.runtime.workers.activity_threads import ActivityThreads
 from floto.runtime.workers.execute_activity import Outcome
 from floto.runtime.workers.heartbeats import Heartbeats
+from floto.runtime.workers.reporting import report_outcome
 from floto.runtime.workers.running_activity import RunningActivity
 from floto.runtime.workers.storing import DroppedAtStop, RetryingStore
 from floto.trouble_log import TroubleLog
+
+if TYPE_CHECKING:
+    from floto.runtime.metrics.metrics import Metrics
 
 log = logging.getLogger("floto")
 
@@ -43,8 +48,6 @@ _SLOT_SECONDS = 0.5
 #: SWF holds a poll for 60 seconds. If it has taken longer by the clock of the machine, the process was
 #: suspended, and the task may have been dispatched long ago.
 _LONGEST_POLL_SECONDS = 65.0
-_LOST = "activity %s: gave up reporting its result, which may be lost (%s)"
-_LATE = "activity %s: its result came too late, or an earlier attempt to report it succeeded (%s)"
 #: A worker claims no task while this number of abandoned activities still run, or four times its slots if
 #: that is more.
 _LEAST_ABANDONED = 16
@@ -72,6 +75,7 @@ class ActivityWorker:
         poll_seconds: Seconds that one poll waits, for services that let the caller choose.
         sole: True if no other worker polls this task list: a task without a function then fails, and a poll
             without permission ends ``run()``.
+        metrics: Metrics for Prometheus that show its slots.
 
     Raises:
         ValueError: if ``concurrency`` is less than 1, or ``identity`` longer than 256 characters.
@@ -92,6 +96,7 @@ class ActivityWorker:
         payloads: Store | None = None,
         poll_seconds: float = POLL_SECONDS,
         sole: bool = False,
+        metrics: Metrics | None = None,
     ) -> None:
         if concurrency < 1:
             msg = f"concurrency must be at least 1, not {concurrency}"
@@ -99,12 +104,12 @@ class ActivityWorker:
         self._given = service
         self._service, self._domain = service_for(service, domain), domain
         self._embedded = embedded(self._service)
-        self._task_list = task_list
+        self.task_list, self.concurrency = task_list, concurrency
         self._registry = as_activities(activities)
         self._codec = codec
         self._identity = checked_identity(identity)
         self._poll_seconds = poll_seconds
-        self._sole = sole
+        self._sole, self._metrics = sole, metrics
         self._heartbeats = Heartbeats(task_heartbeat_in_seconds)
         self._stop = StopFlag()
         self._payloads = None if payloads is None else RetryingStore(payloads, self._stop)
@@ -128,7 +133,7 @@ class ActivityWorker:
         """
         log.info(
             "working on task list %r as %s on %s; activities: %s",
-            self._task_list,
+            self.task_list,
             self._identity,
             describe_service(self._service),
             describe_types(self._registry.types),
@@ -137,8 +142,9 @@ class ActivityWorker:
             closing(self._service, self._given),
             stop_on_signals(self.stop),
             self._heartbeats.sending(),
+            nullcontext() if self._metrics is None else self._metrics.watching(self),
             announced(
-                self._service, PollKind.ACTIVITIES, self._task_list, self._identity, self._registry.types
+                self._service, PollKind.ACTIVITIES, self.task_list, self._identity, self._registry.types
             ),
         ):
             try:
@@ -186,14 +192,14 @@ class ActivityWorker:
             return polled(
                 self._stop,
                 self._service.poll_for_activity_task,
-                self._task_list,
+                self.task_list,
                 self._identity,
                 self._poll_seconds,
             )
         except WireError as error:
             # A task that cannot be parsed must not stop the others: it times out.
             message = "task list %s: an activity task cannot be parsed and is left to time out"
-            self._troubles.failed("unreadable", message, self._task_list, level=logging.ERROR, error=error)
+            self._troubles.failed("unreadable", message, self.task_list, level=logging.ERROR, error=error)
             self._stop.wait(_SLOT_SECONDS)
             return None
 
@@ -324,13 +330,13 @@ class ActivityWorker:
                 service.begin_report(
                     outcome.report,
                     current.task.token,
-                    (self._task_list, self._identity),
+                    (self.task_list, self._identity),
                     done,
                     leads=not self._threads.has_steps,
                     lead_in=partial(self._threads.go_on, current),
                 )
                 return True
-        self._retry_report(current, outcome)
+        report_outcome(self._service, self._stop, current, outcome)
         return False
 
     def _reported(
@@ -344,7 +350,7 @@ class ActivityWorker:
             except ServiceError:
                 # With retries, and without a task that would have to wait for them.
                 with current.logged():
-                    self._retry_report(current, outcome)
+                    report_outcome(self._service, self._stop, current, outcome)
             else:
                 following = None if task is None else self._passed_slot(service, current, task)
         except BaseException:
@@ -370,27 +376,6 @@ class ActivityWorker:
         with suppress(ServiceError):
             service.give_back(task.token)
         return None
-
-    def _retry_report(self, current: RunningActivity, outcome: Outcome) -> None:
-        """Report the outcome, with retries: a failed report does not mean that the task failed."""
-        try:
-            self._send_report(current, outcome)
-        except UnknownResource as fault:
-            log.warning(_LATE, current.id, fault)
-        except ServiceGone:
-            log.warning("activity %s: the service is gone; its result is lost", current.id)
-        except ServiceError as error:
-            log.error(_LOST, current.id, brief(error))  # noqa: TRY400 - the cause is outside of this process
-
-    def _send_report(self, current: RunningActivity, outcome: Outcome) -> None:
-        try:
-            report(self._stop, outcome.report, self._service, current.task.token)
-        except ServiceFault as fault:
-            if not is_malformed(fault):
-                raise
-            # Without a report, the task would stay open until it times out, or for ever.
-            log.error("activity %s: the service refuses its result: %s", current.id, fault)  # noqa: TRY400
-            report(self._stop, outcomes.refused(fault).report, self._service, current.task.token)
 
     def _finish(self) -> None:
         """Wait until the outcome of every activity is reported, except for abandoned ones."""

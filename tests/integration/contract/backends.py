@@ -18,7 +18,7 @@ from floto.adapters.http import application
 from floto.adapters.local import LocalClient, LocalSwf
 from floto.adapters.sqlite.operations import SqliteOperations
 from floto.core.engine.stores.memory_store import MemoryStore
-from floto.runtime.server import listening
+from floto.runtime.listening import listening
 from tests.integration.contract.clock import Clock
 from tests.integration.contract.engine_operations import EngineOperations, FileOperations
 

@@ -273,10 +273,10 @@ def test_exception_leaves_the_task_without_response_and_the_decider_running(
     def broken(*_: Any) -> None:
         raise ZeroDivisionError
 
-    decider = Decider(spec("a"), service=service, listener=listener, poll_seconds=0.05)
-    thread = threading.Thread(target=decider.run)
     with monkeypatch.context() as patch, caplog.at_level(logging.ERROR, "floto"):
         patch.setattr(module, "decisions", broken)
+        decider = Decider(spec("a"), service=service, listener=listener, poll_seconds=0.05)
+        thread = threading.Thread(target=decider.run)
         thread.start()
         service.start_workflow_execution(
             StartRequest(workflow_id="bad", workflow_type=ORDER, task_list="floto")

@@ -1,0 +1,90 @@
+"""The HTTP server from which Prometheus reads the metrics of a process."""
+
+from __future__ import annotations
+
+import logging
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from threading import Thread
+from typing import Any
+from wsgiref.simple_server import WSGIRequestHandler
+
+from prometheus_client import REGISTRY, CollectorRegistry, make_wsgi_app
+from prometheus_client.exposition import ThreadingWSGIServer
+
+from floto.core.swf.pollers import Live
+from floto.runtime.listening import listening, url_of
+from floto.runtime.metrics.live_metrics import LiveMetrics
+from floto.runtime.metrics.metrics import Metrics
+
+log = logging.getLogger("floto")
+
+
+class _Handler(WSGIRequestHandler):
+    #: Seconds after which a client that sends nothing is disconnected.
+    timeout = 10
+
+    def log_message(self, *_args: Any) -> None:
+        """Log nothing: the scrapes would fill the log."""
+
+
+class _Server(ThreadingWSGIServer):
+    def __init__(self, listener: socket.socket) -> None:
+        host, self.server_port, *_ = listener.getsockname()
+        super().__init__((host, self.server_port), _Handler, bind_and_activate=False)
+        self.socket.close()
+        self.socket, self.server_name = listener, host
+        self.setup_environ()
+
+
+@contextmanager
+def serving_metrics(host: str, port: int, registry: CollectorRegistry = REGISTRY) -> Iterator[Metrics]:
+    """Serve the metrics of deciders and workers while the block is executed.
+
+    Args:
+        host: The address to listen on; whoever can connect to it can read the metrics.
+        port: The port; 0: any free one, which is logged.
+        registry: Where the metrics are registered; default: that of ``prometheus_client``, which has some of
+            the process, too.
+
+    Raises:
+        CannotListen: if the address is in use, or is not one of this machine.
+    """
+    with _serving(host, port, registry):
+        yield Metrics(registry)
+
+
+@contextmanager
+def serving_live(
+    live: Callable[[], Live | None], host: str, port: int, registry: CollectorRegistry = REGISTRY
+) -> Iterator[None]:
+    """Serve what waits in a service while the block is executed.
+
+    Args:
+        live: Returns the pollers and backlogs of the service; None if it does not report them.
+        host: As for ``serving_metrics``, as the following.
+        port: The port.
+        registry: The registry.
+    """
+    collector = LiveMetrics(live)
+    registry.register(collector)
+    try:
+        with _serving(host, port, registry):
+            yield
+    finally:
+        registry.unregister(collector)
+
+
+@contextmanager
+def _serving(host: str, port: int, registry: CollectorRegistry) -> Iterator[None]:
+    with listening(host, port, anywhere=True) as listener, _Server(listener) as server:
+        server.set_app(make_wsgi_app(registry))
+        thread = Thread(target=server.serve_forever, name="floto-metrics", daemon=True)
+        thread.start()
+        log.info("metrics on %s", url_of(host, listener))
+        try:
+            yield
+        finally:
+            server.shutdown()
+            thread.join()
