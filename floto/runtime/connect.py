@@ -20,6 +20,7 @@ from floto.core.payloads.reference import Store
 from floto.core.replay.saved_history import Saved
 from floto.core.swf.floto_defaults import DEFAULT_DOMAIN
 from floto.core.swf.history import PathLike
+from floto.core.swf.identifiers import shown
 from floto.core.swf.limits import IDENTITY_LIMIT
 from floto.core.swf.pollers import Live
 from floto.core.swf.service import Service
@@ -33,6 +34,8 @@ T = TypeVar("T")
 #: The environment variable with the default service URL.
 SERVICE_VARIABLE = "FLOTO_SERVICE"
 AMAZON_SWF, IN_MEMORY, USUAL_FILE = "aws", "memory:", "sqlite:///floto.db"
+#: One of these is an operation of every service, also of one for workers alone.
+_OPERATIONS = ("respond_decision_task_completed", "poll_for_activity_task")
 
 
 @define
@@ -212,6 +215,9 @@ class _Openers:
 
 
 def _opened(url: str, openers: _Openers, domain: str) -> Any:
+    if not isinstance(url, str):
+        msg = f"the URL of a service must be a string, not {shown(url)}"
+        raise TypeError(msg)
     if url == "memory:":
         return openers.file(":memory:", domain)
     if url.startswith("sqlite:"):
@@ -273,9 +279,18 @@ def _swf_client(region: str | None, endpoint_url: str | None, _domain: str) -> A
 
 
 def service_for(service: Service | str | None, domain: str | None, otherwise: str = AMAZON_SWF) -> Service:
-    """Return an object as it is, else open the service of the URL, or the default service."""
+    """Return an object as it is, else open the service of the URL, or the default service.
+
+    Raises:
+        TypeError: if it is neither a service nor a URL, but a client of boto3, for example.
+    """
     if service is None or isinstance(service, str):
         return connect_loop(default_service(otherwise) if service is None else service, domain)
+    # A client has all of SWF's operations, with other arguments.
+    is_client = hasattr(service, "list_domains")
+    if is_client or not any(hasattr(service, name) for name in _OPERATIONS):
+        msg = f"service must be a URL, or what floto.connect(url) returns, not {shown(service)}"
+        raise TypeError(msg)
     return service
 
 

@@ -29,6 +29,7 @@ from floto.core.swf.decisions import Decision, StartChildWorkflowExecution
 from floto.core.swf.floto_defaults import DEFAULT_DOMAIN
 from floto.core.swf.service import ExecutionInfo, Service
 from floto.core.swf.wire import WireError
+from floto.runtime.argument_checks import checked_codec, checked_seconds, checked_store
 from floto.runtime.connect import checked_identity, closing, service_for
 from floto.runtime.deciders.decider import Decider
 from floto.runtime.retrying import persist, persist_at_start
@@ -79,7 +80,7 @@ class Daemon:
         service: Service | str | None = None,
         identity: str | None = None,
         codec: Codec = CODEC,
-        payloads: Store | None = None,
+        payloads: Store | str | None = None,
         poll_seconds: float = POLL_SECONDS,
         metrics: Metrics | None = None,
     ) -> None:
@@ -89,9 +90,9 @@ class Daemon:
         self._given = service
         self._service = service_for(service, domain)
         self._identity = checked_identity(identity)
-        self._payloads = codec.store if payloads is None else payloads
+        self._payloads = checked_store(checked_codec(codec).store if payloads is None else payloads)
         self._codec = codec.with_payloads(self._payloads)
-        self._poll_seconds, self._metrics = poll_seconds, metrics
+        self._poll_seconds, self._metrics = checked_seconds(poll_seconds, "poll_seconds"), metrics
         self._stop = StopFlag()
         self._troubles = TroubleLog(log)
         #: Task lists for ``run()`` to serve; None at ``stop()`` and when a decider has failed.

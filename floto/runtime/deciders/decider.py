@@ -13,33 +13,24 @@ from floto import logs
 from floto.core.decide.decide import decisions
 from floto.core.decide.progress import Progress, begin
 from floto.core.engine.embedded import embedded
-from floto.core.errors import (
-    HistoryError,
-    ServiceGone,
-    SpecError,
-    UnknownResource,
-)
+from floto.core.errors import HistoryError, ServiceGone, SpecError, UnknownResource
 from floto.core.payloads.reference import Store
 from floto.core.spec.codec import Codec
 from floto.core.spec.decider_spec import CODEC, DeciderSpec
 from floto.core.state.state import State
-from floto.core.swf.decisions import (
-    ContinueAsNewWorkflowExecution,
-    Decision,
-    closes,
-)
+from floto.core.swf.decisions import ContinueAsNewWorkflowExecution, Decision, closes
 from floto.core.swf.floto_defaults import DEFAULT_TASK_LIST
 from floto.core.swf.limits import EVENT_LIMIT, LATE_EVENTS
 from floto.core.swf.pollers import PollKind
 from floto.core.swf.service import PolledDecisionTask, Service
 from floto.core.swf.shapes import WorkflowType
 from floto.core.swf.wire import WireError
+from floto.runtime.argument_checks import checked_call, checked_codec, checked_seconds, checked_store
 from floto.runtime.connect import (
     absolute_service,
     absolute_store,
     checked_identity,
     closing,
-    payload_store,
     service_for,
 )
 from floto.runtime.deciders.decider_process import DeciderSettings, start
@@ -47,7 +38,7 @@ from floto.runtime.deciders.deciding_at_once import DecidingAtOnce
 from floto.runtime.deciders.late_histories import LateHistories
 from floto.runtime.deciders.progress_cache import ProgressCache
 from floto.runtime.deciders.responding import fail_run, log_left_alone, log_no_response, respond
-from floto.runtime.deciders.spec_choice import DeciderSpecs, NoSpec, OtherSpec, by_workflow_type, read_spec
+from floto.runtime.deciders.spec_choice import DeciderSpecs, NoSpec, OtherSpec, read_spec, rules_by_type
 from floto.runtime.deciders.takeovers import Takeovers
 from floto.runtime.presence import announced
 from floto.runtime.retrying import poll, poll_alone, retry_store
@@ -113,9 +104,10 @@ class Decider:
         metrics: Metrics for Prometheus that count what it decides, and what the events of its runs say.
 
     Raises:
-        SpecError: if a spec cannot be read, or is given for something else than a workflow type.
+        SpecError: if a spec cannot be read, a rule is no function, or the key of one is no workflow type.
         UnknownService: if ``service`` is not a URL of a service.
         UnknownStore: if ``payloads`` is not the name of a store.
+        TypeError: if an argument is of another type, such as a client of boto3 as ``service``.
         ValueError: if ``identity`` is longer than 256 characters.
     """
 
@@ -138,20 +130,20 @@ class Decider:
         sole: bool = False,
         metrics: Metrics | None = None,
     ) -> None:
-        given = codec.store if payloads is None else payloads
-        self._payloads = payload_store(given) if isinstance(given, str) else given
+        given = checked_codec(codec).store if payloads is None else payloads
+        self._payloads = checked_store(given)
         self._codec = codec = codec.with_payloads(self._payloads)
         self._troubles = TroubleLog(log)
         self._spec = own = read_spec(decider_spec if spec is None else spec, codec)
         self._specs = DeciderSpecs(own, specs, codec)
-        self._rules = by_workflow_type(rules, "rules")
+        self._rules = rules_by_type(rules)
         self._sole = sole
         self._given = service
         self._service = service_for(service, domain or (own and own.domain) or None)
         self._task_list = task_list or (own and own.task_list) or DEFAULT_TASK_LIST
         self._identity = checked_identity(identity)
-        self._listener, self._metrics = listener, metrics
-        self._poll_seconds = poll_seconds
+        self._listener, self._metrics = checked_call(listener, "listener"), metrics
+        self._poll_seconds = checked_seconds(poll_seconds, "poll_seconds")
         self._stop = StopFlag()
         self._is_busy = False
         self._histories = LateHistories(self._service, self._stop)

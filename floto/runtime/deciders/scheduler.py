@@ -18,6 +18,7 @@ from floto.core.spec.schedule import with_schedules
 from floto.core.state.state import State
 from floto.core.swf.decisions import Decision
 from floto.core.swf.service import Service
+from floto.runtime.argument_checks import checked_codec
 from floto.runtime.deciders.daemon import Daemon
 from floto.runtime.retrying import persist
 from floto.runtime.workers.worker import POLL_SECONDS
@@ -48,7 +49,7 @@ class Scheduler(Daemon):
         service: Service | str | None = None,
         identity: str | None = None,
         codec: Codec = CODEC,
-        payloads: Store | None = None,
+        payloads: Store | str | None = None,
         poll_seconds: float = POLL_SECONDS,
         metrics: Metrics | None = None,
     ) -> None:
@@ -57,7 +58,7 @@ class Scheduler(Daemon):
             task_list,
             service=service,
             identity=identity,
-            codec=with_schedules(codec),
+            codec=with_schedules(checked_codec(codec)),
             payloads=payloads,
             poll_seconds=poll_seconds,
             metrics=metrics,

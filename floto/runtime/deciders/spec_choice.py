@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TypeVar
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
 
 from attrs import Factory, define, field, frozen
 
@@ -47,6 +47,17 @@ def by_workflow_type(given: Mapping[WorkflowType, T] | None, what: str) -> dict[
     for kind in found:
         if not isinstance(kind, WorkflowType):
             raise SpecError((f"{what}: each key is a floto.WorkflowType(name, version), not {shown(kind)}",))
+    return found
+
+
+def rules_by_type(
+    given: Mapping[WorkflowType, Callable[..., Any]] | None,
+) -> dict[WorkflowType, Callable[..., Any]]:
+    """Return the rule of each workflow type. Raises ``SpecError`` for other keys, and for no functions."""
+    found = by_workflow_type(given, "rules")
+    for kind, rule in found.items():
+        if not callable(rule):
+            raise SpecError((f"rules: that of {kind.name!r} is no function, but {shown(rule)}",))
     return found
 
 

@@ -29,7 +29,8 @@ from floto.core.swf.history import History
 from floto.core.swf.identifiers import id_problems
 from floto.core.swf.service import ExecutionInfo, Service, StartRequest
 from floto.core.swf.shapes import WorkflowExecution
-from floto.runtime.connect import IN_MEMORY, closing, payload_store, service_for
+from floto.runtime.argument_checks import checked_call, checked_codec, checked_concurrency, checked_store
+from floto.runtime.connect import IN_MEMORY, closing, service_for
 from floto.runtime.deciders.spec_choice import read_spec
 from floto.runtime.retrying import persist, persist_at_start, rereads
 from floto.runtime.runs.ending_children import EndingChildren, children_to_end, wait_for_children
@@ -106,7 +107,8 @@ def run(  # noqa: PLR0913 - all but the spec are optional and named
 
     Raises:
         SpecError: if the spec is not valid, or names activities that are not in ``activities``.
-        ValueError: if ``timeout`` is negative or not a number.
+        ValueError: if ``timeout`` is negative or not a number, or ``concurrency`` less than 1.
+        TypeError: if an argument is of another type, such as a client of boto3 as ``service``.
         WorkflowFailed: if the run failed.
         WorkflowEnded: if it was canceled or terminated, or timed out.
         WrongWorkflow: if the run of ``workflow_id`` has another type, spec or input.
@@ -117,18 +119,17 @@ def run(  # noqa: PLR0913 - all but the spec are optional and named
     """
     deadline = TimeLimit.after(timeout)
     workflow_id = _usable(workflow_id)
-    given = codec.store if payloads is None else payloads
-    payloads = payload_store(given) if isinstance(given, str) else given
+    payloads = checked_store(checked_codec(codec).store if payloads is None else payloads)
     text = None if input is None else reference.dumps(input, "the workflow's input", payloads)
     request = RunRequest(
         spec=as_spec(read_spec(spec, codec), "spec"),
         workflow_id=workflow_id,
         input=text,
         activities=as_activities(activities),
-        concurrency=concurrency,
+        concurrency=checked_concurrency(concurrency),
         codec=codec.with_payloads(payloads),
         payloads=payloads,
-        listener=listener,
+        listener=checked_call(listener, "listener"),
         take_over=take_over,
         redrive=redrive,
     )

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Iterator
 
+from floto.runtime.argument_checks import checked_seconds
 from floto.runtime.shutdown import StopFlag, stop_on_signals
 
 
@@ -29,11 +30,8 @@ class TimeLimit:
 
     @staticmethod
     def after(seconds: float | None) -> TimeLimit:
-        """Return a deadline in ``seconds``; None: never. Raises ``ValueError``."""
-        if seconds is not None and not seconds >= 0:
-            msg = f"timeout must be a number of seconds, at least 0, not {seconds!r}"
-            raise ValueError(msg)
-        return TimeLimit(seconds)
+        """Return a deadline in ``seconds``; None: never. Raises ``TypeError`` and ``ValueError``."""
+        return TimeLimit(None if seconds is None else checked_seconds(seconds, "timeout"))
 
     @contextlib.contextmanager
     def armed(self) -> Iterator[None]:

@@ -21,6 +21,12 @@ from floto.core.swf.pollers import PollKind
 from floto.core.swf.service import PolledActivityTask, Service
 from floto.core.swf.shapes import WorkflowExecution
 from floto.core.swf.wire import WireError
+from floto.runtime.argument_checks import (
+    checked_codec,
+    checked_concurrency,
+    checked_seconds,
+    checked_store,
+)
 from floto.runtime.connect import checked_identity, closing, service_for
 from floto.runtime.presence import announced
 from floto.runtime.retrying import poll, poll_alone
@@ -71,7 +77,8 @@ class ActivityWorker:
             ``heartbeat_timeout`` gets at least three in that time. A cancel request reaches the activity with
             the response to a heartbeat.
         codec: Writes the tasks that generators return.
-        payloads: A store for results that are too long for SWF, and for inputs that deciders stored.
+        payloads: A store for results that are too long for SWF, and for inputs that deciders stored, or its
+            name: a directory or ``s3://bucket/prefix``.
         poll_seconds: Seconds that one poll waits, for services that let the caller choose.
         sole: True if no other worker polls this task list: a task without a function then fails, and a poll
             without permission ends ``run()``.
@@ -80,6 +87,8 @@ class ActivityWorker:
     Raises:
         ValueError: if ``concurrency`` is less than 1, or ``identity`` longer than 256 characters.
         UnknownService: if ``service`` is not a URL of a service.
+        UnknownStore: if ``payloads`` is not the name of a store.
+        TypeError: if an argument is of another type, such as a client of boto3 as ``service``.
     """
 
     def __init__(  # noqa: PLR0913 - all of them are optional and named
@@ -93,26 +102,24 @@ class ActivityWorker:
         concurrency: int = 1,
         task_heartbeat_in_seconds: float = 120,
         codec: Codec = CODEC,
-        payloads: Store | None = None,
+        payloads: Store | str | None = None,
         poll_seconds: float = POLL_SECONDS,
         sole: bool = False,
         metrics: Metrics | None = None,
     ) -> None:
-        if concurrency < 1:
-            msg = f"concurrency must be at least 1, not {concurrency}"
-            raise ValueError(msg)
         self._given = service
         self._service, self._domain = service_for(service, domain), domain
         self._embedded = embedded(self._service)
-        self.task_list, self.concurrency = task_list, concurrency
+        self.task_list, self.concurrency = task_list, checked_concurrency(concurrency)
         self._registry = as_activities(activities)
-        self._codec = codec
+        self._codec = checked_codec(codec)
         self._identity = checked_identity(identity)
-        self._poll_seconds = poll_seconds
+        self._poll_seconds = checked_seconds(poll_seconds, "poll_seconds")
         self._sole, self._metrics = sole, metrics
-        self._heartbeats = Heartbeats(task_heartbeat_in_seconds)
+        self._heartbeats = Heartbeats(checked_seconds(task_heartbeat_in_seconds, "task_heartbeat_in_seconds"))
         self._stop = StopFlag()
-        self._payloads = None if payloads is None else RetryingStore(payloads, self._stop)
+        store = checked_store(payloads)
+        self._payloads = None if store is None else RetryingStore(store, self._stop)
         self._troubles = TroubleLog(log)
         self._slots = threading.Semaphore(concurrency)
         self._most_abandoned = max(_LEAST_ABANDONED, 4 * concurrency)

@@ -1,0 +1,74 @@
+"""Checks of what programs pass to deciders, workers and runs.
+
+What is of a wrong type would raise an ``AttributeError`` later, in a thread and perhaps only for some runs.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any, NoReturn, TypeVar
+
+from floto.core.payloads.reference import Store
+from floto.core.spec.codec import Codec
+from floto.core.swf.identifiers import shown
+from floto.runtime.connect import payload_store
+
+C = TypeVar("C", bound=Callable[..., Any])
+
+
+def checked_store(given: Store | str | None) -> Store | None:
+    """Return a payload store, or that of a name.
+
+    Raises:
+        UnknownStore: if a string is not the name of a store.
+        TypeError: if it is neither a store nor a string.
+    """
+    if isinstance(given, str):
+        return payload_store(given)
+    if given is not None and not _has(given, "put", "get"):
+        _refuse("payloads", given, "a directory, s3://bucket/prefix, or a store with put() and get()")
+    return given
+
+
+def checked_codec(codec: Codec) -> Codec:
+    """Return a codec. Raises ``TypeError`` for something else."""
+    if not isinstance(codec, Codec):
+        _refuse("codec", codec, "a floto.Codec")
+    return codec
+
+
+def checked_call(function: C | None, name: str) -> C | None:
+    """Return a function, or None. Raises ``TypeError`` for what cannot be called."""
+    if function is not None and not callable(function):
+        _refuse(name, function, "a function")
+    return function
+
+
+def checked_seconds(seconds: float, name: str) -> float:
+    """Return a number of seconds. Raises ``TypeError`` for no number, ``ValueError`` for one below 0."""
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float):
+        _refuse(name, seconds, "a number of seconds")
+    if math.isnan(seconds) or seconds < 0:
+        msg = f"{name} must be at least 0 seconds, not {shown(seconds)}"
+        raise ValueError(msg)
+    return seconds
+
+
+def checked_concurrency(concurrency: int) -> int:
+    """Return a number of activities. Raises ``TypeError`` for no integer, ``ValueError`` for one below 1."""
+    if isinstance(concurrency, bool) or not isinstance(concurrency, int):
+        _refuse("concurrency", concurrency, "an integer")
+    if concurrency < 1:
+        msg = f"concurrency must be at least 1, not {concurrency}"
+        raise ValueError(msg)
+    return concurrency
+
+
+def _has(value: Any, *names: str) -> bool:
+    return all(callable(getattr(value, name, None)) for name in names)
+
+
+def _refuse(name: str, value: Any, expected: str) -> NoReturn:
+    msg = f"{name} must be {expected}, not {shown(value)}"
+    raise TypeError(msg)

@@ -1,0 +1,82 @@
+"""Arguments of a wrong type are errors at once, and not later in a thread."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+
+import floto
+from floto.runtime.deciders.daemon import Daemon
+from floto.runtime.deciders.scheduler import Scheduler
+
+SPEC = floto.DeciderSpec(activity_tasks=[])
+CLIENT = boto3.client("swf", region_name="us-east-1", aws_access_key_id="a", aws_secret_access_key="b")  # noqa: S106
+MAKERS: dict[str, Callable[..., Any]] = {
+    "decider": lambda **given: floto.Decider(SPEC, **{"service": "memory:", **given}),
+    "worker": lambda **given: floto.ActivityWorker(**{"service": "memory:", **given}),
+    "daemon": lambda **given: Daemon(**{"service": "memory:", **given}),
+    "scheduler": lambda **given: Scheduler(**{"service": "memory:", **given}),
+    "run": lambda **given: floto.run(SPEC, **given),
+}
+EVERYWHERE = [("service", CLIENT), ("service", 5), ("codec", {}), ("payloads", 5)]
+WRONG = [
+    *(
+        (maker, *argument)
+        for maker in MAKERS
+        for argument in EVERYWHERE
+        if (maker, argument[0]) != ("scheduler", "codec")
+    ),
+    *((maker, "poll_seconds", "1") for maker in MAKERS if maker != "run"),
+    ("decider", "listener", 5),
+    ("run", "listener", "f"),
+    ("run", "concurrency", 1.5),
+    ("run", "timeout", "60"),
+    ("worker", "concurrency", "4"),
+    ("worker", "concurrency", True),
+    ("worker", "task_heartbeat_in_seconds", "60"),
+]
+
+
+@pytest.mark.parametrize(("maker", "name", "value"), WRONG)
+def test_argument_of_another_type_is_named(maker: str, name: str, value: Any) -> None:
+    with pytest.raises(TypeError, match=f"^{name} must be "):
+        MAKERS[maker](**{name: value})
+
+
+@pytest.mark.parametrize(
+    ("maker", "name", "value"),
+    [
+        ("decider", "poll_seconds", -1),
+        ("worker", "task_heartbeat_in_seconds", float("nan")),
+        ("worker", "concurrency", 0),
+        ("run", "concurrency", 0),
+        ("run", "timeout", -1),
+    ],
+)
+def test_number_out_of_range_is_named(maker: str, name: str, value: float) -> None:
+    with pytest.raises(ValueError, match=f"^{name} must be at least "):
+        MAKERS[maker](**{name: value})
+
+
+def test_rule_that_is_no_function_is_named() -> None:
+    rules: Any = {floto.WorkflowType("order", "1"): "decide"}
+    with pytest.raises(floto.SpecError, match="rules: that of 'order' is no function, but 'decide'"):
+        floto.Decider(service="memory:", rules=rules)
+
+
+def test_connect_takes_only_urls() -> None:
+    url: Any = CLIENT
+    with pytest.raises(TypeError, match="the URL of a service must be a string"):
+        floto.connect(url)
+
+
+@pytest.mark.parametrize("maker", ["decider", "worker", "daemon", "scheduler", "run"])
+def test_store_is_given_by_its_name(maker: str, tmp_path: Path) -> None:
+    MAKERS[maker](payloads=str(tmp_path / "store"))
+    (tmp_path / "file").touch()
+    with pytest.raises(ValueError, match="is not a payload store"):
+        MAKERS[maker](payloads=str(tmp_path / "file"))
