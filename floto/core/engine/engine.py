@@ -15,7 +15,7 @@ from attrs import define
 
 from floto.core.engine import commands as c
 from floto.core.engine import faults
-from floto.core.engine.addresses import run_ids, runs_at
+from floto.core.engine.addresses import runs_at
 from floto.core.engine.command_checks import check_command
 from floto.core.engine.crashes import is_lost
 from floto.core.engine.embedded import Decided
@@ -74,7 +74,6 @@ class Engine:
         store: Keeps domains, types, runs and histories. The caller starts and ends its transactions.
         refuse: Return SWF's cause to refuse a decision, None to carry it out. Tests inject limits with it.
         invokes_lambda: Whether the process calls ``poll_lambda``; if not, Lambda decisions are refused.
-        check: Raises SWF's fault for a command with malformed fields.
         waiting: Returns the polls that get tasks in the steps that schedule them; None if there are none.
     """
 
@@ -84,17 +83,16 @@ class Engine:
         refuse: Callable[[Decision], str | None] = refuse_none,
         *,
         invokes_lambda: bool = False,
-        check: Callable[[Any], None] = check_command,
         waiting: Callable[[], WaitingPolls | None] = lambda: None,
     ) -> None:
         self._store = store
         #: Raises SWF's fault for a command with malformed fields.
-        self.check = check
+        self.check: Callable[[Any], None] = check_command
         self._waiting = waiting
         self._rules = EngineRules(store.registered, store.count_open, invokes_lambda, refuse)
         self.registration = Registration(store)
 
-    def of_checked_requests(self) -> Engine:
+    def without_checks(self) -> Engine:
         """Return an engine over the same store that does not check the fields of commands again."""
         engine = copy(self)
         engine.check = lambda _command: None
@@ -147,9 +145,7 @@ class Engine:
             ServiceFault: The request is invalid.
         """
         self.registration.need_domain(domain)
-        run = next(
-            (run for id in run_ids(self._store, domain, target) if (run := self._store.load(id))), None
-        )
+        run = next(runs_at(self._store, domain, target), None)
         if run is not None:
             self._apply(run, command, now)
         elif target.run_id is not None:
@@ -359,7 +355,7 @@ class Engine:
         while queue:
             message = queue.popleft()
             reached = False
-            for target in runs_at(self._store, run.domain, message):
+            for target in runs_at(self._store, run.domain, message.to):
                 reached = True
                 queue.extend(self._step(target, message.command, now).messages)
             if not reached and message.otherwise is not None:

@@ -93,18 +93,10 @@ class World:
         self.advance(now)
         return self._engine.poll_and_decide(self.domain, task_list, identity, now, decide)
 
-    def respond_decision(
-        self, token: str, decisions: Sequence[Decision], now: datetime, execution_context: str | None = None
-    ) -> None:
+    def respond_decision(self, token: str, decisions: Sequence[Decision], now: datetime) -> None:
         """Respond to a decision task."""
         self.advance(now)
-        self._engine.respond(
-            c.RespondDecisionTaskCompleted,
-            token,
-            now,
-            decisions=tuple(decisions),
-            execution_context=execution_context,
-        )
+        self._engine.respond(c.RespondDecisionTaskCompleted, token, now, decisions=tuple(decisions))
 
     def poll_activity(self, task_list: str, now: datetime, identity: str = "") -> PolledActivityTask | None:
         """Claim the next activity task; return None if there is none."""
@@ -112,19 +104,19 @@ class World:
         return self._engine.poll_activity(self.domain, task_list, identity, now)
 
     def claim_activity(
-        self, execution: WorkflowExecution, scheduled_event_id: int, now: datetime, identity: str = ""
+        self, execution: WorkflowExecution, scheduled_event_id: int, now: datetime
     ) -> PolledActivityTask | None:
         """Claim the activity task that this event scheduled; return None if it is closed or claimed."""
         self.advance(now)
         chosen = Ready(execution.run_id, scheduled_event_id)
         # It may have timed out now.
-        if not self._store.is_waiting(chosen):
+        if not self._store.is_claimable(chosen):
             return None
-        return self._engine.poll_activity(self.domain, "", identity, now, chosen)
+        return self._engine.poll_activity(self.domain, "", "", now, chosen)
 
-    def is_waiting(self, execution: WorkflowExecution, scheduled_event_id: int) -> bool:
+    def is_claimable(self, execution: WorkflowExecution, scheduled_event_id: int) -> bool:
         """Return True if the task that this event scheduled can be claimed."""
-        return self._store.is_waiting(Ready(execution.run_id, scheduled_event_id))
+        return self._store.is_claimable(Ready(execution.run_id, scheduled_event_id))
 
     def has_decision(self, task_list: str) -> bool:
         """Return True if a task list has a decision task to claim."""

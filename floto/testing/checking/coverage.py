@@ -221,7 +221,7 @@ class Coverage:
         for cls in self._decided():
             causes = CAUSES[cls]
             closes = (_UNHANDLED,) if cls in d.CLOSE_DECISIONS else ()
-            for cause in (*causes.passing, *causes.final, *closes):
+            for cause in (*causes.transient, *causes.permanent, *closes):
                 yield cls.__name__, cause
 
     def __str__(self) -> str:

@@ -11,7 +11,7 @@ from floto.testing.simulation.choices import Choices
 from floto.testing.simulation.faults import NONE, Faults
 
 #: Share of permanent refusals, of decisions that can be refused either way.
-_FINAL = 0.25
+_PERMANENT = 0.25
 
 
 class FaultInjector:
@@ -49,8 +49,8 @@ class FaultInjector:
         causes = CAUSES.get(type(decision))
         if causes is None or not self.occurs("refuses"):
             return None
-        is_final = not causes.passing or self.choices.happens(_FINAL)
-        return self._one_of(causes.final if is_final else causes.passing)
+        is_permanent = not causes.transient or self.choices.happens(_PERMANENT)
+        return self._one_of(causes.permanent if is_permanent else causes.transient)
 
     def _one_of(self, causes: Sequence[str]) -> str:
         return causes[self.choices.pick(len(causes))]

@@ -81,7 +81,7 @@ class Workers:
         """Yield what workers can do now: claim tasks, then respond."""
         world, now = self._context.world, self._context.now
         for attempt in tuple(self._waiting):
-            if world.is_waiting(attempt.execution, attempt.scheduled_id):
+            if world.is_claimable(attempt.execution, attempt.scheduled_id):
                 yield new_move("take", attempt, self._claim)
             else:
                 self._waiting.remove(attempt)

@@ -173,12 +173,10 @@ class Strict(World):
             assert [self.events(info.execution) for info in self.executions()] == before
             raise
 
-    def respond_decision(
-        self, token: str, decisions: Any, now: Any, execution_context: str | None = None
-    ) -> None:
+    def respond_decision(self, token: str, decisions: Any, now: Any) -> None:
         what = "again" if token in self.answered else "late"
         respond = super().respond_decision
-        self._expect(lambda: respond(token, decisions, now, execution_context), what)
+        self._expect(lambda: respond(token, decisions, now), what)
         self.answered.add(token)
 
     def poll_and_decide(self, task_list: str, now: Any, decide: Any, identity: str = "") -> Any:
@@ -292,10 +290,10 @@ OF_THE_RUN = {
 @pytest.mark.parametrize("decision", d.DECISION_TYPES.values())
 def test_decision_is_refused_with_each_possible_cause(decision: type) -> None:
     causes = CAUSES[decision]
-    assert {*causes.passing, *causes.final} == model_causes(decision) - OF_THE_RUN
+    assert {*causes.transient, *causes.permanent} == model_causes(decision) - OF_THE_RUN
     injector = FaultInjector(Choices.seeded(1), Faults(refuses=1, most=2_000))
     given = {injector.refuse(_any(decision)) for _ in range(2_000)}
-    assert given == {*causes.passing, *causes.final}
+    assert given == {*causes.transient, *causes.permanent}
 
 
 def _any(decision: Any) -> d.Decision:
@@ -305,8 +303,8 @@ def _any(decision: Any) -> d.Decision:
 
 
 def test_transient_causes_of_the_simulator_are_transient_for_floto() -> None:
-    assert {cause for causes in CAUSES.values() for cause in causes.passing} <= TRANSIENT
-    assert not {cause for causes in CAUSES.values() for cause in causes.final} & TRANSIENT
+    assert {cause for causes in CAUSES.values() for cause in causes.transient} <= TRANSIENT
+    assert not {cause for causes in CAUSES.values() for cause in causes.permanent} & TRANSIENT
 
 
 #: Every decision is refused in some run, and a run may fail or be canceled meanwhile.

@@ -13,7 +13,8 @@ from floto.core.engine.commands import (
     RequestCancelWorkflowExecution,
     TerminateWorkflowExecution,
 )
-from floto.core.engine.registration.type_settings import RUN_NEEDS, missing, run_settings, started_event
+from floto.core.engine.decisions.refusal_causes import cause_of_type
+from floto.core.engine.registration.type_settings import run_settings, started_event
 from floto.core.engine.run import Message, ToChildren, ToNew, ToRun
 from floto.core.engine.step_context import StepContext
 from floto.core.engine.tokens import derive_run_id
@@ -46,13 +47,13 @@ def close(context: StepContext, data: Any) -> None:
     parent = started.parent_workflow_execution
     if parent is not None and type(data) is not e.WorkflowExecutionContinuedAsNew:
         initiated = started.parent_initiated_event_id or 0
-        news = ChildClosed(
+        closed = ChildClosed(
             initiated_event_id=initiated,
             execution=context.run.execution,
             workflow_type=started.workflow_type,
             closing=data,
         )
-        context.send(Message(ToRun(parent.run_id), news))
+        context.send(Message(ToRun(parent.run_id), closed))
     command = _POLICIES.get(getattr(data, "child_policy", "")) if type(data) in _BY_FORCE else None
     if command is not None:
         context.send(Message(ToChildren(run_id), command))
@@ -132,16 +133,11 @@ def continue_as_new(
     old = context.started
     type_ = evolve(old.workflow_type, version=decision.workflow_type_version or old.workflow_type.version)
     registered = context.registered(type_)
-    if registered is None:
-        return "WORKFLOW_TYPE_DOES_NOT_EXIST"
-    if registered.deprecated_at is not None:
-        return "WORKFLOW_TYPE_DEPRECATED"
-    settings = run_settings(decision, registered.defaults)
-    lacking = missing(settings, RUN_NEEDS)
-    if lacking is not None:
-        return RUN_NEEDS[lacking]
-    _continue(context, decision, completed, {"workflow_type": type_, **settings})
-    return None
+    settings = {} if registered is None else run_settings(decision, registered.defaults)
+    cause = cause_of_type(registered, settings)
+    if cause is None:
+        _continue(context, decision, completed, {"workflow_type": type_, **settings})
+    return cause
 
 
 def _continue(

@@ -13,10 +13,8 @@ from typing import Any
 
 from attrs import frozen
 
-from floto.core.engine.commands import RecordOutcome
 from floto.core.engine.decisions import closing, externals
 from floto.core.engine.registration.type_settings import ACTIVITY_NEEDS, activity_settings, missing
-from floto.core.engine.run import Message, ToRun
 from floto.core.engine.step_context import StepContext, opening
 from floto.core.quick_init import maker
 from floto.core.state.state import Kind, Status
@@ -172,7 +170,7 @@ def _schedule_lambda(context: StepContext, decision: d.ScheduleLambdaFunction, c
             message="The workflow execution has no lambdaRole",
         )
         # Sent as a message, since it comes after the batch, like the start of a child.
-        context.send(Message(ToRun(context.run.execution.run_id), RecordOutcome(data=refused)))
+        context.send(externals.to_self(context, refused))
     return None
 
 

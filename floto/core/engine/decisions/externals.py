@@ -16,8 +16,8 @@ from floto.core.engine.commands import (
     Sender,
     SignalWorkflowExecution,
 )
-from floto.core.engine.registration.registered_types import RegisteredType
-from floto.core.engine.registration.type_settings import RUN_NEEDS, missing, run_settings, started_event
+from floto.core.engine.decisions.refusal_causes import cause_of_type
+from floto.core.engine.registration.type_settings import run_settings, started_event
 from floto.core.engine.run import Message, ToNew, ToRun, ToWorkflow
 from floto.core.engine.step_context import StepContext
 from floto.core.engine.tokens import derive_run_id
@@ -30,7 +30,8 @@ from floto.core.swf.shapes import WorkflowExecution
 _UNKNOWN = "UNKNOWN_EXTERNAL_WORKFLOW_EXECUTION"
 
 
-def _to_self(context: StepContext, data: Any) -> Message:
+def to_self(context: StepContext, data: Any) -> Message:
+    """Return the message that records an outcome in the run's own history."""
     return Message(ToRun(context.run.execution.run_id), RecordOutcome(data=data))
 
 
@@ -38,9 +39,9 @@ def start_child(context: StepContext, decision: d.StartChildWorkflowExecution, c
     """Carry out StartChildWorkflowExecution; the child starts after this batch."""
     registered = context.registered(decision.workflow_type)
     settings = {} if registered is None else run_settings(decision, registered.defaults)
-    refusal = _refusal(context, registered, settings)
-    if refusal is not None:
-        return refusal
+    cause = cause_of_type(registered, settings) or _exceeded_limit(context)
+    if cause is not None:
+        return cause
     initiated = context.append(
         e.StartChildWorkflowExecutionInitiated(
             workflow_id=decision.workflow_id,
@@ -52,8 +53,8 @@ def start_child(context: StepContext, decision: d.StartChildWorkflowExecution, c
             **settings,
         )
     )
-    child = WorkflowExecution(decision.workflow_id, derive_run_id(_run_id(context), initiated.id))
-    running = _to_self(context, _child_failed(decision, "WORKFLOW_ALREADY_RUNNING", completed, initiated.id))
+    child = WorkflowExecution(decision.workflow_id, derive_run_id(context.run.execution.run_id, initiated.id))
+    running = to_self(context, _child_failed(decision, "WORKFLOW_ALREADY_RUNNING", completed, initiated.id))
     begin = Message(ToNew(child), _begin(context, decision, settings, initiated.id), otherwise=running)
     # Undocumented if the parent closes in the same response: it was open when it decided.
     is_own = decision.workflow_id == context.run.execution.workflow_id
@@ -61,21 +62,10 @@ def start_child(context: StepContext, decision: d.StartChildWorkflowExecution, c
     return None
 
 
-def _refusal(context: StepContext, registered: RegisteredType | None, settings: dict[str, Any]) -> str | None:
-    if registered is None:
-        return "WORKFLOW_TYPE_DOES_NOT_EXIST"
-    if registered.deprecated_at is not None:
-        return "WORKFLOW_TYPE_DEPRECATED"
-    lacking = missing(settings, RUN_NEEDS)
-    if lacking is not None:
-        return RUN_NEEDS[lacking]
+def _exceeded_limit(context: StepContext) -> str | None:
     if context.draft.count(Kind.CHILD) >= OPEN_LIMIT:
         return "OPEN_CHILDREN_LIMIT_EXCEEDED"
     return "OPEN_WORKFLOWS_LIMIT_EXCEEDED" if context.rules.is_full(context.run.domain) else None
-
-
-def _run_id(context: StepContext) -> str:
-    return context.run.execution.run_id
 
 
 def _begin(
@@ -121,7 +111,7 @@ def _failed(event: type, decision: Any, cause: str, completed: int, initiated: i
 
 def _deliver(context: StepContext, decision: Any, command: Command, lost: Any) -> None:
     to = ToWorkflow(decision.workflow_id, decision.run_id)
-    context.send(Message(to, command, otherwise=_to_self(context, lost)))
+    context.send(Message(to, command, otherwise=to_self(context, lost)))
 
 
 def _initiate_signal(

@@ -9,10 +9,12 @@ Source: https://docs.aws.amazon.com/amazonswf/latest/apireference/API_HistoryEve
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from attrs import frozen
 
-from floto.core.engine.registration.type_settings import ACTIVITY_NEEDS, RUN_NEEDS
+from floto.core.engine.registration.registered_types import RegisteredType
+from floto.core.engine.registration.type_settings import ACTIVITY_NEEDS, RUN_NEEDS, missing
 from floto.core.swf import decisions as d
 
 
@@ -20,8 +22,8 @@ from floto.core.swf import decisions as d
 class Causes:
     """The causes for which SWF may refuse decisions of a type: transient and permanent ones."""
 
-    passing: tuple[str, ...] = ()
-    final: tuple[str, ...] = ("OPERATION_NOT_PERMITTED",)
+    transient: tuple[str, ...] = ()
+    permanent: tuple[str, ...] = ("OPERATION_NOT_PERMITTED",)
 
 
 _FORBIDDEN = Causes()
@@ -69,3 +71,13 @@ CAUSES: Mapping[type, Causes] = {
         ),
     ),
 }
+
+
+def cause_of_type(registered: RegisteredType | None, settings: Mapping[str, Any]) -> str | None:
+    """Return the cause for which no run can have a workflow type and settings; None if one can."""
+    if registered is None:
+        return "WORKFLOW_TYPE_DOES_NOT_EXIST"
+    if registered.deprecated_at is not None:
+        return "WORKFLOW_TYPE_DEPRECATED"
+    lacking = missing(settings, RUN_NEEDS)
+    return None if lacking is None else RUN_NEEDS[lacking]

@@ -127,11 +127,10 @@ class Registration:
         domain: str,
         types: Mapping[AnyType, ActivityDefaults | WorkflowDefaults],
         now: datetime,
-        retention: str | None = str(RETENTION_DAYS),
     ) -> None:
         """Register the domain and the types that are not registered; leave the others unchanged."""
         if self._store.domain(domain) is None:
-            self._store.put_domain(Domain(name=domain, retention=retention))
+            self._store.put_domain(Domain(name=domain, retention=str(RETENTION_DAYS)))
         for type_, defaults in types.items():
             if self._store.registered(domain, type_) is None:
                 self._store.put_type(domain, RegisteredType(type=type_, defaults=defaults, created_at=now))

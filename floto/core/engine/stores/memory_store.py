@@ -201,7 +201,7 @@ class MemoryStore:
         """Return the next task to claim: highest priority first, then oldest; None if there is none."""
         return self.open_runs.next_task(task_queue)
 
-    def is_waiting(self, ready: Ready) -> bool:
+    def is_claimable(self, ready: Ready) -> bool:
         """Return True if the task can be claimed."""
         return self.open_runs.is_claimable(ready)
 
@@ -229,11 +229,11 @@ class MemoryStore:
 def _updated(record: Record, changes: Changes) -> Record:
     """Return the record of a run after a step."""
     run, closed, info = changes.run, changes.run.state.closed, record.info
-    is_canceled = run.state.cancel_requested is not None
+    cancel_requested = run.state.cancel_requested is not None
     activity_at = last_scheduled(changes.events) or record.activity_at
     if closed is not None:
         info = evolve(info, closed_at=closed.at, close_status=CLOSING_EVENTS[type(closed.data)].status)
-    elif (is_canceled, run.execution_context, activity_at) == _seen(record):
+    elif (cancel_requested, run.execution_context, activity_at) == _changeable(record):
         return record
     return _new_record(
         number=record.number,
@@ -241,10 +241,10 @@ def _updated(record: Record, changes: Changes) -> Record:
         info=info,
         parent=record.parent,
         tags=record.tags,
-        cancel_requested=is_canceled,
+        cancel_requested=cancel_requested,
         execution_context=run.execution_context,
         activity_at=activity_at,
     )
 
 
-_seen = attrgetter("cancel_requested", "execution_context", "activity_at")
+_changeable = attrgetter("cancel_requested", "execution_context", "activity_at")

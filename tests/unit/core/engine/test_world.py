@@ -59,7 +59,7 @@ def test_activity_that_times_out_when_it_is_claimed_is_not_claimed() -> None:
     run = world.start(START, T0)
     hasty = d.ScheduleActivityTask(activity_type=ACTIVITY, activity_id="a", schedule_to_start_timeout="1")
     decide(world, hasty)
-    assert world.is_waiting(run, 5)
+    assert world.is_claimable(run, 5)
     assert world.claim_activity(run, 5, T0 + timedelta(seconds=1)) is None
     assert "ActivityTaskTimedOut" in [type(event.data).__name__ for event in world.history(run)]
 
