@@ -103,7 +103,7 @@ class SqliteService:
 
     def prepare(self, workflow_types: Sequence[WorkflowType], activity_types: Sequence[ActivityType]) -> None:
         """Register the domain and these types; existing ones are not changed."""
-        self._host.write(lambda now: self._registrar.types(workflow_types, activity_types, now))
+        self._host.write(lambda now: self._registrar.register_types(workflow_types, activity_types, now))
 
     def start_workflow_execution(self, request: StartRequest) -> str:
         """Start a run and return its run id."""
@@ -111,7 +111,7 @@ class SqliteService:
 
         def start(now: datetime) -> None:
             if self._auto_register:
-                self._registrar.request(request, now)
+                self._registrar.register_type_of(request, now)
             self._engine.start(self._domain, start_command(request), run_id, now)
 
         self._host.write(start)
@@ -207,7 +207,7 @@ class SqliteService:
     ) -> Decided | None:
         decided = decider.decide(task, state, changed)
         if decided is not None and self._auto_register:
-            self._registrar.decisions(task.token, decided.decisions, now)
+            self._registrar.register_types_in(task.token, decided.decisions, now)
         return decided
 
     def respond_decision_task_completed(self, token: str, decisions: Sequence[Decision]) -> None:
@@ -216,7 +216,7 @@ class SqliteService:
 
     def _decide(self, token: str, decisions: Sequence[Decision], now: datetime) -> None:
         if self._auto_register:
-            self._registrar.decisions(token, decisions, now)
+            self._registrar.register_types_in(token, decisions, now)
         self._engine.respond(c.RespondDecisionTaskCompleted, token, now, decisions=tuple(decisions))
 
     def poll_for_activity_task(self, task_list: str, identity: str, wait: float) -> PolledActivityTask | None:

@@ -170,7 +170,7 @@ class Serving:
         try:
             for poll, decided in self._responses:
                 try:
-                    decided.keep()
+                    decided.on_commit()
                 except Exception:
                     log.exception("a response was committed, but its decider cannot remember it")
                 poll.note_response(decided)

@@ -236,7 +236,7 @@ class ChildClosed:
     closing: Any
 
 
-#: What an open run is asked; ``StartWorkflowExecution`` makes the run that ``Begin`` opens.
+#: The commands on a run. ``StartWorkflowExecution`` is not one: the engine makes a ``Begin`` of it.
 Command = (
     Begin
     | SignalWorkflowExecution

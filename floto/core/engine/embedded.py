@@ -23,7 +23,7 @@ class Decided:
 
     decisions: Sequence[Decision]
     #: Called at once, by the thread that commits.
-    keep: Callable[[], None]
+    on_commit: Callable[[], None]
     #: Called by the thread that polls, within a second; without delay if the decisions do more than to
     #: schedule activities.
     report: Callable[[], None] = _nothing
@@ -101,7 +101,7 @@ class EmbeddedService(Service, Protocol):
 def embedded(service: Service) -> EmbeddedService | None:
     """Return the service if its calls may be combined, else None.
 
-    A proxy that passes every attribute on is no embedded service: combined calls would bypass it.
+    A proxy that forwards every attribute is not an embedded service: combined calls would bypass it.
     """
     is_proxy = not hasattr(type(service), "poll_and_decide")
     return None if is_proxy or not isinstance(service, EmbeddedService) else service

@@ -126,7 +126,7 @@ class RunTasks:
 
 
 class Handover:
-    """Hands the tasks of one step over.
+    """Dispatches the tasks of one step to waiting polls.
 
     Args:
         polls: The polls that wait.
@@ -171,7 +171,7 @@ class Handover:
 
     def _hand_decision_task(self, context: StepContext) -> None:
         scheduled = context.decision_tasks.scheduled
-        if context.decision_tasks.started is not None or scheduled is None or not _goes_on(context):
+        if context.decision_tasks.started is not None or scheduled is None or not _may_continue(context):
             return
         if _is_due_at_once(scheduled):
             return
@@ -183,7 +183,7 @@ class Handover:
                 self._given.append((poll, *found))
 
     def _hand_activity(self, context: StepContext, scheduled: Event) -> None:
-        if not _goes_on(context) or context.open_item(scheduled.id, Kind.ACTIVITY) is None:
+        if not _may_continue(context) or context.open_item(scheduled.id, Kind.ACTIVITY) is None:
             return
         poll = self._take(TaskKind.ACTIVITY, scheduled)
         if poll is not None:
@@ -193,8 +193,8 @@ class Handover:
                 self._given.append((poll, self._tasks.activity(scheduled, started), None))
 
 
-def _goes_on(context: StepContext) -> bool:
-    """Return True if a step may go on: what is sent to other runs, or due at once, goes first."""
+def _may_continue(context: StepContext) -> bool:
+    """Return True if a step may start more tasks: messages to other runs go first."""
     return not (context.messages or context.is_full or not context.is_open)
 
 
@@ -205,11 +205,11 @@ def _scheduled_activities(context: StepContext) -> list[Event]:
     if not found or any(map(_is_due_at_once, timed)):
         return []
     if len(found) > 1:
-        found.sort(key=_place)
+        found.sort(key=_serving_order)
     return found
 
 
-def _place(scheduled: Event) -> tuple[str, int, int]:
+def _serving_order(scheduled: Event) -> tuple[str, int, int]:
     data = scheduled.data
     return data.task_list.name, -priority_of(data), scheduled.id
 

@@ -61,12 +61,12 @@ def apply(context: StepContext, command: c.Command) -> Any:
 def _begin(context: StepContext, command: c.Begin) -> None:
     context.append(command.started)
     if command.sender is not None:
-        news = e.ChildWorkflowExecutionStarted(
+        started = e.ChildWorkflowExecutionStarted(
             workflow_execution=context.run.execution,
             workflow_type=command.started.workflow_type,
             initiated_event_id=command.sender.initiated_event_id,
         )
-        context.send(Message(ToRun(command.sender.execution.run_id), c.RecordOutcome(data=news)))
+        context.send(Message(ToRun(command.sender.execution.run_id), c.RecordOutcome(data=started)))
 
 
 def _origin(sender: c.Sender | None) -> dict[str, Any]:
@@ -79,7 +79,7 @@ def _origin(sender: c.Sender | None) -> dict[str, Any]:
     }
 
 
-def _answer_sender(context: StepContext, sender: c.Sender | None, event: type) -> None:
+def _notify_sender(context: StepContext, sender: c.Sender | None, event: type) -> None:
     if sender is not None:
         data = event(workflow_execution=context.run.execution, initiated_event_id=sender.initiated_event_id)
         context.send(Message(ToRun(sender.execution.run_id), c.RecordOutcome(data=data)))
@@ -91,12 +91,12 @@ def _signal(context: StepContext, command: c.SignalWorkflowExecution) -> None:
             signal_name=command.signal_name, input=command.input, **_origin(command.sender)
         )
     )
-    _answer_sender(context, command.sender, e.ExternalWorkflowExecutionSignaled)
+    _notify_sender(context, command.sender, e.ExternalWorkflowExecutionSignaled)
 
 
 def _request_cancel(context: StepContext, command: c.RequestCancelWorkflowExecution) -> None:
     context.append(e.WorkflowExecutionCancelRequested(cause=command.cause, **_origin(command.sender)))
-    _answer_sender(context, command.sender, e.ExternalWorkflowExecutionCancelRequested)
+    _notify_sender(context, command.sender, e.ExternalWorkflowExecutionCancelRequested)
 
 
 def _start_decision_task(
@@ -158,7 +158,7 @@ def _start_activity_task(context: StepContext, command: c.StartActivityTask) -> 
     )
 
 
-def _running(context: StepContext, scheduled_event_id: int) -> Item:
+def _started_activity(context: StepContext, scheduled_event_id: int) -> Item:
     item = context.started_item(scheduled_event_id, Kind.ACTIVITY)
     if item is None:
         raise faults.unknown_activity(scheduled_event_id)
@@ -171,28 +171,27 @@ def _start_lambda(context: StepContext, command: c.StartLambdaFunction) -> e.Eve
     return context.append(e.LambdaFunctionStarted(scheduled_event_id=command.scheduled_event_id))
 
 
-def _invoked(context: StepContext, scheduled_event_id: int) -> dict[str, int]:
+def _started_lambda(context: StepContext, scheduled_event_id: int) -> Item:
     item = context.started_item(scheduled_event_id, Kind.LAMBDA)
     if item is None:
         raise faults.unknown_lambda(scheduled_event_id)
-    return _references(item)
+    return item
 
 
 def _complete_lambda(context: StepContext, command: c.RespondLambdaFunctionCompleted) -> None:
-    references = _invoked(context, command.token.scheduled_event_id)
-    context.append(e.LambdaFunctionCompleted(**references, result=command.result))
+    item = _started_lambda(context, command.token.scheduled_event_id)
+    context.append(e.LambdaFunctionCompleted(**_references(item), result=command.result))
 
 
 def _fail_lambda(context: StepContext, command: c.RespondLambdaFunctionFailed) -> None:
-    references = _invoked(context, command.token.scheduled_event_id)
-    context.append(e.LambdaFunctionFailed(**references, reason=command.reason, details=command.details))
+    item = _started_lambda(context, command.token.scheduled_event_id)
+    context.append(
+        e.LambdaFunctionFailed(**_references(item), reason=command.reason, details=command.details)
+    )
 
 
 def _references(item: Item) -> dict[str, int]:
-    return {
-        "scheduled_event_id": opening(item).id,
-        "started_event_id": _started_id(item),
-    }
+    return {"scheduled_event_id": opening(item).id, "started_event_id": _started_id(item)}
 
 
 def _started_id(item: Item) -> int:
@@ -200,7 +199,7 @@ def _started_id(item: Item) -> int:
 
 
 def _complete_activity(context: StepContext, command: c.RespondActivityTaskCompleted) -> None:
-    item = _running(context, command.token.scheduled_event_id)
+    item = _started_activity(context, command.token.scheduled_event_id)
     context.append(
         _activity_completed(
             scheduled_event_id=opening(item).id, started_event_id=_started_id(item), result=command.result
@@ -209,31 +208,32 @@ def _complete_activity(context: StepContext, command: c.RespondActivityTaskCompl
 
 
 def _fail_activity(context: StepContext, command: c.RespondActivityTaskFailed) -> None:
-    item = _running(context, command.token.scheduled_event_id)
+    item = _started_activity(context, command.token.scheduled_event_id)
     context.append(e.ActivityTaskFailed(**_references(item), reason=command.reason, details=command.details))
 
 
 def _cancel_activity(context: StepContext, command: c.RespondActivityTaskCanceled) -> None:
     # SWF allows this response only after a cancel request and does not document what happens without one.
-    item = _running(context, command.token.scheduled_event_id)
+    item = _started_activity(context, command.token.scheduled_event_id)
     context.append(
         e.ActivityTaskCanceled(
             **_references(item),
             details=command.details,
-            latest_cancel_requested_event_id=_cancel_request(item),
+            latest_cancel_requested_event_id=_cancel_request_id(item),
         )
     )
 
 
-def _cancel_request(item: Item) -> int | None:
-    opening_id = item.cancel is not None and type(item.cancel.data) is e.ActivityTaskCancelRequested
-    return item.cancel.id if opening_id and item.cancel is not None else None
+def _cancel_request_id(item: Item) -> int | None:
+    """Return the id of the latest cancel request that SWF accepted; None if there is none."""
+    event = item.cancel
+    return event.id if event is not None and type(event.data) is e.ActivityTaskCancelRequested else None
 
 
 def _heartbeat(context: StepContext, command: c.RecordActivityTaskHeartbeat) -> bool:
-    item = _running(context, command.token.scheduled_event_id)
+    item = _started_activity(context, command.token.scheduled_event_id)
     context.beat(item, command.details)
-    return _cancel_request(item) is not None
+    return _cancel_request_id(item) is not None
 
 
 def _fire(context: StepContext, command: c.Fire) -> None:
@@ -302,7 +302,7 @@ _EXPIRIES: Mapping[Kind, Callable[[StepContext, Item, str], None]] = {
     Kind.ACTIVITY: _time_out_activity,
     Kind.LAMBDA: _time_out_lambda,
 }
-#: Timeout type of a started task whose owner crashed.
+#: Timeout type of a started task whose owners crashed too often.
 _LOST_TIMEOUTS: Mapping[Kind, str] = {Kind.ACTIVITY: "HEARTBEAT", Kind.LAMBDA: "START_TO_CLOSE"}
 
 

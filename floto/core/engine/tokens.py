@@ -63,9 +63,9 @@ _ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 _quoted = json.encoder.encode_basestring
 
 
-def seal_text(said: Any) -> str:
+def seal_text(value: Any) -> str:
     """Encode JSON as an opaque string with a checksum against damage; it is neither secret nor signed."""
-    return _sealed_bytes(_ENCODER.encode(said).encode())
+    return _sealed_bytes(_ENCODER.encode(value).encode())
 
 
 def _sealed_bytes(body: bytes) -> str:
@@ -105,15 +105,15 @@ def any_token(text: str) -> Token:
     known = _sealed.get(text) if isinstance(text, str) else None
     if known is not None:
         return known
-    said = open_text(text)
+    fields = open_text(text)
     # A checksum does not authenticate the sender, so check the shape too.
-    if not isinstance(said, list) or [type(item) for item in said] != _BODY or said[2] not in _KINDS:
+    if not isinstance(fields, list) or [type(each) for each in fields] != _FIELDS or fields[2] not in _KINDS:
         raise invalid_token()
-    domain, run_id, kind, scheduled, started = said
+    domain, run_id, kind, scheduled, started = fields
     return Token(domain, run_id, TaskKind(kind), scheduled, started)
 
 
-_BODY = [str, str, str, int, int]
+_FIELDS = [str, str, str, int, int]
 _KINDS = frozenset(str(kind) for kind in TaskKind)
 
 

@@ -83,7 +83,7 @@ class Deciders:
             return
         task, decided = polled
         if decided is not None:
-            decided.keep()
+            decided.on_commit()
         elif any(response.token == task.token for response in self._pending):
             self._clients.keep_busy(task.execution)
 

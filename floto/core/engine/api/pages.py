@@ -32,7 +32,7 @@ _LIFE = timedelta(hours=24)
 #: Above every id and sequence number, and within the range of a datetime in milliseconds.
 _HIGHEST = 2**47
 #: Members of a request that may differ from page to page.
-_FREE = frozenset({"nextPageToken", "maximumPageSize"})
+_MAY_DIFFER = frozenset({"nextPageToken", "maximumPageSize"})
 
 
 def page_size(request: Request) -> int:
@@ -53,10 +53,10 @@ def read_token(call: Call, *kinds: type) -> list[Any] | None:
     text = call.request.get("nextPageToken")
     if text is None:
         return None
-    said = open_text(text)
-    if not isinstance(said, list) or not _has_types(said, [str, str, int, list]):
+    fields = open_text(text)
+    if not isinstance(fields, list) or not _has_types(fields, [str, str, int, list]):
         raise invalid_token()
-    operation, digest, issued, position = said
+    operation, digest, issued, position = fields
     if (operation, digest) != (call.operation, _digest(call)) or not _has_types(position, kinds):
         raise invalid_token()
     if from_ms(issued) + _LIFE < call.now:
@@ -73,11 +73,11 @@ def _has_types(values: list[Any], kinds: Sequence[type]) -> bool:
 
 
 def _digest(call: Call) -> str:
-    same = {name: value for name, value in call.request.items() if name not in _FREE}
+    fixed = {name: value for name, value in call.request.items() if name not in _MAY_DIFFER}
     if call.region != DEFAULT_REGION:
         # No member of a request has this name.
-        same["region"] = call.region
-    return hashlib.sha256(json.dumps(same, sort_keys=True, default=str).encode()).hexdigest()[:16]
+        fixed["region"] = call.region
+    return hashlib.sha256(json.dumps(fixed, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
 
 def page(

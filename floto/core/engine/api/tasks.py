@@ -114,13 +114,13 @@ def _respond(command_type: type, *members: str) -> Handler:
 
 def heartbeat(call: Call) -> Response:
     """Carry out RecordActivityTaskHeartbeat."""
-    asked = call.engine.respond(
+    is_cancel_requested = call.engine.respond(
         c.RecordActivityTaskHeartbeat,
         _token(call),
         call.now,
         details=call.request.get("details"),
     )
-    return {"cancelRequested": asked}
+    return {"cancelRequested": is_cancel_requested}
 
 
 def _count(kind: TaskKind) -> Handler:

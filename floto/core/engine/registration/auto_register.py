@@ -27,6 +27,7 @@ from floto.core.swf.field_validation import problems
 from floto.core.swf.service import StartRequest
 from floto.core.swf.shapes import ActivityType, TaskList, WorkflowType
 
+#: Types, and the task list of each; None for the default.
 _Types = dict[ActivityType | WorkflowType, TaskList | None]
 
 
@@ -44,18 +45,18 @@ class Registrar:
         self._store = store
         self._domain = domain
 
-    def types(
+    def register_types(
         self, workflow_types: Sequence[WorkflowType], activity_types: Sequence[ActivityType], now: datetime
     ) -> None:
         """Register these types, and the domain even if there are none."""
         self._ensure(dict.fromkeys([*workflow_types, *activity_types]), now)
 
-    def request(self, request: StartRequest, now: datetime) -> None:
+    def register_type_of(self, request: StartRequest, now: datetime) -> None:
         """Register the type of a run that is about to start."""
         task_list = None if request.task_list is None else TaskList(request.task_list)
         self._ensure_unknown({request.workflow_type: task_list}, now)
 
-    def decisions(self, token: str, decisions: Sequence[Decision], now: datetime) -> None:
+    def register_types_in(self, token: str, decisions: Sequence[Decision], now: datetime) -> None:
         """Register the types that decisions name."""
         named: _Types = {}
         for decision in decisions:
@@ -79,23 +80,23 @@ class Registrar:
 
     def _ensure_unknown(self, types: _Types, now: datetime) -> None:
         # The engine refuses malformed types, together with all other problems of the call.
-        sound = {type_: where for type_, where in types.items() if _is_sound(type_)}
+        valid = {type_: task_list for type_, task_list in types.items() if _is_valid(type_)}
         registered, domain = self._store.registered, self._domain
-        unknown = {type_: where for type_, where in sound.items() if registered(domain, type_) is None}
+        unknown = {type_: each for type_, each in valid.items() if registered(domain, type_) is None}
         if unknown:
             self._ensure(unknown, now)
 
     def _ensure(self, types: _Types, now: datetime) -> None:
-        usual = {type_: _usual(type_, where) for type_, where in types.items()}
-        self._registration.ensure(self._domain, usual, now)
+        defaults = {type_: _defaults(type_, task_list) for type_, task_list in types.items()}
+        self._registration.ensure(self._domain, defaults, now)
 
 
-def _usual(
+def _defaults(
     type_: ActivityType | WorkflowType, task_list: TaskList | None
 ) -> ActivityDefaults | WorkflowDefaults:
     return default_activity(task_list) if isinstance(type_, ActivityType) else default_workflow(task_list)
 
 
 @lru_cache(maxsize=500)
-def _is_sound(type_: ActivityType | WorkflowType) -> bool:
+def _is_valid(type_: ActivityType | WorkflowType) -> bool:
     return isinstance(type_, ActivityType | WorkflowType) and not any(problems(type_, ""))

@@ -132,12 +132,12 @@ class OpenRuns:
         for entry in changes.entries:
             id, task, old = entry.event_id, entry.task, run.tasks.get(entry.event_id)
             # A deadline counts from the clock where a run is ahead of it, so it is not set again by every
-            # step: only when the item opens, when its task starts, and when a heartbeat puts it off.
+            # step: only when the item opens, when its task starts, and when a heartbeat postpones it.
             is_new = id not in run.dues if task is None else old is None or old.started != task.started
             if task is not None and is_new:
                 new_tasks.append(id)
                 tasks[id] = self._owned(task, old) if task.started else task
-            if _is_put_off(entry, run) if id in changes.beats else is_new:
+            if _is_set_by_heartbeat(entry, run) if id in changes.beats else is_new:
                 new_dues.append(id)
                 if entry.due is None:
                     dues.pop(id, None)
@@ -353,11 +353,11 @@ def _waits_for_suspects(task: PollableTask) -> bool:
     return is_suspect(task.redeliveries) and task.kind is not TaskKind.DECISION
 
 
-def _is_put_off(entry: ChangeEntry, run: OpenRun) -> bool:
-    """Return True if a heartbeat sets the deadline of an activity."""
+def _is_set_by_heartbeat(entry: ChangeEntry, run: OpenRun) -> bool:
+    """Return True if the heartbeat timeout is, or was, the deadline of an activity."""
     dues = (run.dues.get(entry.event_id), entry.due)
-    return any(due is not None and due.timeout_type in _PUT_OFF for due in dues)
+    return any(due is not None and due.timeout_type in _SET_BY_HEARTBEAT for due in dues)
 
 
-#: Timeout types that a heartbeat may put off; a deadline that was read from a file has none.
-_PUT_OFF = ("HEARTBEAT", "")
+#: Timeout types that a heartbeat may postpone; a deadline that was read from a file has none.
+_SET_BY_HEARTBEAT = ("HEARTBEAT", "")
