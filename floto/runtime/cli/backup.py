@@ -10,7 +10,7 @@ from floto.core.visible import visible
 from floto.runtime.cli.codes import DONE
 from floto.runtime.cli.options import service_option
 from floto.runtime.cli.output import say
-from floto.runtime.cli.target import check
+from floto.runtime.cli.target import check_service
 from floto.runtime.connect import back_up, file_of
 
 
@@ -23,7 +23,7 @@ def backup_command(file: Path, service: str, *, force: bool) -> int:
 
     A plain copy of the file lacks the commits in its write-ahead log. Payload directories are not copied.
     """
-    check(service, new=False)
+    check_service(service, new=False)
     source = file_of(service)
     if source is None:
         msg = f"service {service!r} is not a file; give --service sqlite:///FILE"

@@ -58,9 +58,9 @@ def check_command(spec: str, codec: Codec) -> int:
     say(f"{tasks}, {expected} events expected; SWF ends a run at {EVENT_LIMIT:,}")
     _say_settings(loaded)
     for estimate in (whole, *children):
-        _judge(estimate)
+        _say_if_too_long(estimate)
     for name in ("activity_tasks", "on_failure", "on_cancel"):
-        _foretell("" if name == "activity_tasks" else f"{name}: ", getattr(loaded, name))
+        _say_certainties("" if name == "activity_tasks" else f"{name}: ", getattr(loaded, name))
     for warning in _warnings(loaded):
         say(visible(warning))
     return FAILED if any(estimate.least > EVENT_LIMIT for estimate in (whole, *children)) else DONE
@@ -81,7 +81,7 @@ def _say_settings(spec: DeciderSpec) -> None:
         say(f"its runs have the child policy {spec.child_policy}")
 
 
-def _foretell(what: str, tasks: Sequence[Task]) -> None:
+def _say_certainties(what: str, tasks: Sequence[Task]) -> None:
     """Print which tasks always, sometimes or never run, if they have rules on which that depends."""
     found = prospects(tasks)
     if all(each.certainty is Certainty.ALWAYS for each in found.values()):
@@ -111,7 +111,7 @@ def _say_times(schedule: Schedule) -> None:
         say(f"{change.local.isoformat(' ', 'minutes')} {how} in {schedule.time_zone}: it fires {fires}")
 
 
-def _judge(estimate: Estimate) -> None:
+def _say_if_too_long(estimate: Estimate) -> None:
     of = f"the spec of child {' > '.join(estimate.path)!r}" if estimate.path else "this"
     if estimate.least > EVENT_LIMIT:
         say(

@@ -15,14 +15,12 @@ from floto.core.visible import visible
 from floto.runtime.cli.histories import (
     difference_as_json,
     divergence_as_json,
-    echo_json,
     histories_argument,
-    json_option,
+    json_lines_option,
     read_each,
 )
 from floto.runtime.cli.options import codec_options
-from floto.runtime.cli.output import say
-from floto.runtime.cli.source import Where
+from floto.runtime.cli.output import json_line, say
 from floto.runtime.loading import load_apart, load_spec
 
 
@@ -30,7 +28,7 @@ from floto.runtime.loading import load_apart, load_spec
 @click.argument("old")
 @click.argument("new")
 @histories_argument
-@json_option
+@json_lines_option
 @codec_options
 def compare_command(
     old: str, new: str, histories: tuple[str, ...], *, as_json: bool, codec: Codec, **where: Any
@@ -49,16 +47,16 @@ def compare_command(
             recorded_progress(before, history, codec)
         totals[found.verdict] += 1
         if as_json:
-            echo_json({"file": name, **_plain(found)})
+            say(json_line({"file": name, **_plain(found)}))
         else:
             say("\n  ".join(f"{visible(name)}: {found}".split("\n")))
         return found.verdict is Verdict.SAME and found.is_safe
 
-    code = read_each(histories, read, Where(**where))
+    code = read_each(histories, read, where)
     if not as_json:
-        told = [f"{count} {verdict}" for verdict in Verdict if (count := totals[verdict])]
+        counts = [f"{count} {verdict}" for verdict in Verdict if (count := totals[verdict])]
         all_of_them = "1 history" if totals.total() == 1 else f"{totals.total()} histories"
-        say(f"{all_of_them}: {', '.join(told) or 'none could be read'}")
+        say(f"{all_of_them}: {', '.join(counts) or 'none could be read'}")
     return code
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from attrs import define, field
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from floto.core.spec.codec import Codec
 from floto.core.spec.decider_spec import CODEC, DeciderSpec
@@ -74,9 +74,8 @@ def fuzz_command(  # noqa: PLR0913, PLR0917 - click passes each option as an arg
     loaded, functions, own_codec = _loaded(spec, activities, codec)
     given = None if input_text is None else load_json("--input", input_text)
     console = progress_console()
-    progress = _Progress(seconds)
     with _bar(console) as bar:
-        progress.start(bar)
+        progress = _Progress(bar, bar.add_task("runs", total=seconds))
         try:
             report = check(
                 loaded,
@@ -87,7 +86,7 @@ def fuzz_command(  # noqa: PLR0913, PLR0917 - click passes each option as an arg
                 seed=seed,
                 codec=own_codec,
                 save=target,
-                on_progress=progress.follow,
+                on_progress=progress.update,
             )
         except Violation as violation:
             bar.stop()
@@ -138,25 +137,15 @@ def _bar(console: Console) -> Progress:
 
 @define
 class _Progress:
-    """The progress of a search, as a bar over its seconds."""
+    """The progress of a search, on a bar over its seconds."""
 
-    seconds: float
+    _bar: Progress
+    _task: TaskID
     began: float = field(factory=time.monotonic)
     report: Report | None = None
-    _show: Callable[[Report], None] = field(init=False)
 
-    def start(self, bar: Progress) -> None:
-        """Show it on a bar from now on."""
-        task = bar.add_task("runs", total=self.seconds)
-
-        def show(report: Report) -> None:
-            done = time.monotonic() - self.began
-            told = f"{report.runs:,} runs, {report.moments:,} decisions"
-            bar.update(task, completed=done, description=told)
-
-        self._show = show
-
-    def follow(self, report: Report) -> None:
-        """Keep the latest report, and show it."""
+    def update(self, report: Report) -> None:
+        """Keep the latest report, and show it on the bar."""
         self.report = report
-        self._show(report)
+        text = f"{report.runs:,} runs, {report.moments:,} decisions"
+        self._bar.update(self._task, completed=time.monotonic() - self.began, description=text)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -20,8 +20,8 @@ from floto.core.swf.wire import decision_to_swf, write
 from floto.core.visible import visible
 from floto.runtime.cli.codes import DONE, FAILED, USAGE
 from floto.runtime.cli.options import domain_option, service_option
-from floto.runtime.cli.output import json_line, progress_console, say
-from floto.runtime.cli.source import ENDINGS, Where, read_history
+from floto.runtime.cli.output import progress_console, say
+from floto.runtime.cli.source import ENDINGS, read_source
 from floto.runtime.cli.target import AmbiguousRun, UnknownRun
 
 _T = TypeVar("_T", bound=Callable[..., Any])
@@ -33,25 +33,25 @@ def histories_argument(function: _T) -> _T:
     return argument(service_option(domain_option(function)))
 
 
-json_option = click.option(
+json_lines_option = click.option(
     "--json", "as_json", is_flag=True, help="One JSON object on each line, for programs."
 )
 
 
-def read_each(
-    names: Sequence[str], read: Callable[[str, History], bool], where: Where, *, quiet: bool = False
-) -> int:
+def read_each(names: Sequence[str], read: Callable[[str, History], bool], where: Mapping[str, Any]) -> int:
     """Call ``read``, which returns True for success, with each history; return the exit code of the command.
 
-    A history that cannot be read is reported on stderr; the others are read all the same.
+    A history that cannot be read is reported on stderr; the others are read all the same. ``where`` has the
+    ``service`` and the ``domain`` of runs.
     """
     console = progress_console()
     files = list(each_file(names))
     worst = DONE
-    bar = track(files, "histories", console=console, transient=True, disable=quiet or not console.is_terminal)
+    bar = track(files, "histories", console=console, transient=True, disable=not console.is_terminal)
     for name in bar:
         try:
-            worst = max(worst, DONE if read(name, read_history(name, where)) else FAILED)
+            history = read_source(name, **where, with_live=False).saved.history
+            worst = max(worst, DONE if read(name, history) else FAILED)
         except (HistoryError, SpecError, UnknownRun, AmbiguousRun) as error:
             say(visible(f"floto: {_named(name, error)}"), err=True)
             worst = USAGE
@@ -78,16 +78,11 @@ def each_file(names: Sequence[str]) -> Iterator[str]:
         yield from map(str, found)
 
 
-def echo_json(value: Any) -> None:
-    """Print one line of JSON."""
-    say(json_line(value))
-
-
 def difference_as_json(found: Difference | None) -> dict[str, Any] | None:
     """Return a difference as JSON."""
     if found is None:
         return None
-    values = {"recorded": plain(found.recorded), "decided": plain(found.decided)}
+    values = {"recorded": _plain(found.recorded), "decided": _plain(found.decided)}
     return {"field": found.field, "decision": found.what, **values, "text": str(found)}
 
 
@@ -98,7 +93,7 @@ def divergence_as_json(found: Divergence | None) -> dict[str, Any] | None:
     return {"step": found.step, "event": found.event_id, **(difference_as_json(found.difference) or {})}
 
 
-def plain(value: Any) -> Any:
+def _plain(value: Any) -> Any:
     """Return a value of a decision as JSON; a decision has SWF's own shape."""
     if type(value).__name__ in DECISION_TYPES:
         return decision_to_swf(value)

@@ -14,8 +14,8 @@ import click
 from floto.core.swf.closing_events import CloseStatus
 from floto.core.visible import moment_text, shell_command, span_text, visible
 from floto.runtime.cli.codes import DONE
-from floto.runtime.cli.options import domain_option, json_option, moment, service_option
-from floto.runtime.cli.output import print_rows, readable, say
+from floto.runtime.cli.options import domain_option, json_option, service_option, time_or_age
+from floto.runtime.cli.output import json_text, print_rows, say
 from floto.runtime.cli.target import BEGINNING, SHORT, Target, target
 from floto.runtime.connect import shown_service
 
@@ -36,7 +36,7 @@ Info = dict[str, Any]
 )
 @click.option(
     "--since",
-    type=moment,
+    type=time_or_age,
     metavar="TIME",
     help="Started since: 30s, 15m, 2h, 7d ago, or an ISO 8601 time, local unless it has a zone.",
 )
@@ -73,7 +73,7 @@ def list_command(  # noqa: PLR0913 - click passes each option as an argument
         found = _newest(there, sides, wanted, since or BEGINNING)
         infos = list(itertools.islice(found, min(limit, sys.maxsize - 1) + 1))
     if as_json:
-        say(readable(infos[:limit]))
+        say(json_text(infos[:limit]))
     elif is_long or not sys.stdout.isatty():
         print_rows(_LONG, map(_long_row, infos[:limit]), wraps=False)
     else:

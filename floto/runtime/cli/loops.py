@@ -28,7 +28,7 @@ from floto.runtime.cli.options import (
     verbose_option,
 )
 from floto.runtime.cli.output import log_loop
-from floto.runtime.cli.target import check, check_domain
+from floto.runtime.cli.target import check_domain, check_service
 from floto.runtime.connect import connect_loop
 from floto.runtime.deciders.decider import Decider
 from floto.runtime.loading import load_module, load_spec
@@ -45,7 +45,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("floto")
 
-_LOOK_SECONDS = 0.2
+#: Seconds between checks whether a loop has ended or failed.
+_CHECK_SECONDS = 0.2
 _STOPPING = "stopping when current tasks and polls are finished; interrupt again to stop at once"
 
 identity_option = click.option(
@@ -85,7 +86,7 @@ def decider_command(  # noqa: PLR0913 - click passes each option as an argument
     log_loop(log_format, verbose=verbose)
     by_list = _by_list([(source, load_spec(source, codec)) for source in specs], task_list)
 
-    def members(service: Service, stop: StopFlag) -> Sequence[Loop]:
+    def make_loops(service: Service, stop: StopFlag) -> Sequence[Loop]:
         _prepare(service, [spec for spec in by_list.values() if spec is not None], stop)
         return [
             Decider(
@@ -101,7 +102,7 @@ def decider_command(  # noqa: PLR0913 - click passes each option as an argument
         ]
 
     with serving_metrics(metrics) as served:
-        return work(where["service"], _domain(by_list, where["domain"]), members)
+        return run_loops(where["service"], _domain(by_list, where["domain"]), make_loops)
 
 
 @click.command("worker", short_help="Run activities, until stopped")
@@ -141,12 +142,12 @@ def worker_command(activities: tuple[str, ...], log_format: str, *, verbose: boo
         raise click.UsageError(no_activity(activities))
     lists = dict.fromkeys(options["task_list"] or (DEFAULT_TASK_LIST,))
 
-    def members(service: Service, stop: StopFlag) -> Sequence[Loop]:
+    def make_loops(service: Service, stop: StopFlag) -> Sequence[Loop]:
         persist_at_start(stop, service.prepare, (), DEFAULT.types)
         return [_worker(name, service, options, served) for name in lists]
 
     with serving_metrics(options["metrics"]) as served:
-        return work(options["service"], options["domain"], members)
+        return run_loops(options["service"], options["domain"], make_loops)
 
 
 def _worker(
@@ -165,7 +166,7 @@ def _worker(
 
 
 def daemon_options(task_list: str) -> Callable[[Callable[..., int]], Callable[..., int]]:
-    """Return a decorator that adds the options of ``work_as``, with a default task list."""
+    """Return a decorator that adds the options of ``run_daemon``, with a default task list."""
     options = (
         click.option("--task-list", default=task_list, show_default=True, help="Task list to poll."),
         codec_options,
@@ -185,7 +186,7 @@ def daemon_options(task_list: str) -> Callable[[Callable[..., int]], Callable[..
     return add
 
 
-def work_as(  # noqa: PLR0913 - the options of a command
+def run_daemon(  # noqa: PLR0913 - the options of a command
     kind: Callable[..., Loop],
     *,
     task_list: str,
@@ -211,11 +212,11 @@ def work_as(  # noqa: PLR0913 - the options of a command
     log_loop(log_format, verbose=verbose)
     domain = where["domain"] or DEFAULT_DOMAIN
 
-    def members(service: Service, _stop: StopFlag) -> Sequence[Loop]:
+    def make_loops(service: Service, _stop: StopFlag) -> Sequence[Loop]:
         return [kind(domain, task_list, service=service, identity=identity, codec=codec, metrics=served)]
 
     with serving_metrics(metrics) as served:
-        return work(where["service"], domain, members)
+        return run_loops(where["service"], domain, make_loops)
 
 
 @click.command("daemon", short_help="Start a child workflow for each signal, until stopped")
@@ -229,7 +230,7 @@ def daemon_command(**options: Any) -> int:
     """
     from floto.runtime.deciders.daemon import Daemon  # noqa: PLC0415 - only this command needs it
 
-    return work_as(Daemon, **options)
+    return run_daemon(Daemon, **options)
 
 
 def _by_list(
@@ -271,19 +272,19 @@ def _prepare(service: Service, specs: Sequence[DeciderSpec], stop: StopFlag) -> 
     persist_at_start(stop, service.prepare, (WORKFLOW_TYPE, *workflows), activities)
 
 
-def work(url: str, domain: str | None, members: Callable[[Service, StopFlag], Sequence[Loop]]) -> int:
-    """Run loops on a service until a signal, which may come before the service has responded.
+def run_loops(url: str, domain: str | None, make_loops: Callable[[Service, StopFlag], Sequence[Loop]]) -> int:
+    """Run the loops of a service until a signal, which may come before the service has responded.
 
     The file and the domain must exist: a loop on new ones would never have anything to do.
     """
-    check(url, new=False)
+    check_service(url, new=False)
     stop = StopFlag()
     with stop_on_signals(stop.set):
         try:
             check_domain(url, domain, stop)
             service = connect_loop(url, domain)
             with contextlib.closing(service):
-                _run(members(service, stop), stop)
+                _run(make_loops(service, stop), stop)
         except ServiceUnavailable:
             if not stop.is_set():
                 raise
@@ -298,7 +299,7 @@ def _run(loops: Sequence[Loop], stop: StopFlag) -> None:
     try:
         while not supervisor.join(0):
             supervisor.check()
-            if stop.wait(_LOOK_SECONDS):
+            if stop.wait(_CHECK_SECONDS):
                 log.info(_STOPPING)
                 break
     except Exception:

@@ -106,7 +106,7 @@ def seconds(text: str) -> str:
     return text
 
 
-def moment(text: str) -> datetime:
+def time_or_age(text: str) -> datetime:
     """Parse a time: an age (30s, 15m, 2h, 7d, 4w), or ISO 8601, local unless it has an offset."""
     try:
         if ago := re.fullmatch(r"([0-9]{1,6})([smhdw])", text):

@@ -164,7 +164,7 @@ def error_text(error: Exception) -> str:
     return visible_lines(text) if isinstance(error, _SEVERAL_LINES) else visible(text)
 
 
-def readable(result: Any) -> str:
+def json_text(result: Any) -> str:
     """Return a value as JSON for people, in characters that stdout can show; times are ISO 8601 in UTC."""
     text = visible_json(json.dumps(result, indent=2, ensure_ascii=False, default=utc))
     try:

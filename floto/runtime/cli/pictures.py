@@ -23,7 +23,7 @@ from floto.pictures.svg import Drawing
 from floto.runtime.cli.codes import DONE
 from floto.runtime.cli.options import codec_options, domain_option, service_option
 from floto.runtime.cli.output import say, writing
-from floto.runtime.cli.source import Where, read_source, warn_of_another_spec
+from floto.runtime.cli.source import read_source, warn_of_another_spec
 from floto.runtime.loading import load_spec, spec_with
 
 Shown = TypeVar("Shown")
@@ -65,7 +65,7 @@ def timeline_command(history: tuple[str, ...], output: Path | None, **where: Any
 
     HISTORY is a file, or several files with its pages; - is standard input.
     """
-    saved = _saved(history, Where(**where))
+    saved = _saved(history, where)
     shown, title = _timeline(saved), _title(saved.history, history[0])
     if output is None:
         terminal.show(shown, title, Console())
@@ -96,7 +96,7 @@ def graph_command(
 ) -> int:
     """Show the tasks of SPEC (FILE.json, FILE.py:name or module:name) and their dependencies."""
     loaded = load_spec(spec, codec)
-    saved = _saved(history, Where(**where)) if history else None
+    saved = _saved(history, where) if history else None
     state = None if saved is None else state_of(saved.history)
     if saved is not None and state is not None:
         warn_of_another_spec(spec, loaded, saved, state, codec)
@@ -108,12 +108,11 @@ def graph_command(
     return DONE
 
 
-def _saved(names: Sequence[str], where: Where) -> Saved:
+def _saved(names: Sequence[str], where: Mapping[str, Any]) -> Saved:
     """Return the history of one run or file, or of several files with its pages."""
     if len(names) > 1:
         return Saved(history=History.load(*names))
-    service, domain = where.service, where.domain
-    return read_source(names[0], service=service, domain=domain, run_id=None, asks_live=False).saved
+    return read_source(names[0], **where, with_live=False).saved
 
 
 def _timeline(saved: Saved) -> Timeline:

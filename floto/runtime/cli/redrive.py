@@ -22,10 +22,10 @@ from floto.core.swf.floto_defaults import DEFAULT_DOMAIN
 from floto.core.visible import shell_command, visible
 from floto.runtime.cli.codes import DONE
 from floto.runtime.cli.options import codec_options, json_option
-from floto.runtime.cli.output import print_rows, readable, say
+from floto.runtime.cli.output import json_text, print_rows, say
 from floto.runtime.cli.source import LoadedRun, read_source, source_argument, spec_of_run
 from floto.runtime.cli.target import (
-    check,
+    check_service,
     look_at,
     naming_unknown_outcome,
     still_open,
@@ -73,7 +73,7 @@ def redrive_command(  # noqa: PLR0913 - click passes each option as an argument
     one that runs again. A child that runs again goes on from what completed in it; for that, its history is
     read from the service.
     """
-    found = read_source(source, asks_live=False, **where)
+    found = read_source(source, with_live=False, **where)
     if (problem := why_not_redriven(found.state)) is not None:
         raise click.UsageError(visible(problem))
     known = load_spec(spec, codec) if spec else spec_of_run(None, found, codec)
@@ -91,7 +91,7 @@ def redrive_command(  # noqa: PLR0913 - click passes each option as an argument
         say(visible(f"floto: {obstacle}"), err=True)
     run_id = None if dry_run else _start(planned, found, known, codec.store, where, spec or "SPEC")
     if as_json:
-        say(readable(_plain(planned, run_id)))
+        say(json_text(_plain(planned, run_id)))
     elif run_id is not None:
         say(run_id)
     return DONE
@@ -153,7 +153,7 @@ def _start(  # noqa: PLR0913, PLR0917 - what the command was given
 ) -> str:
     url, start = where["service"], planned.start
     domain = where["domain"] or spec.domain or found.domain
-    check(url, new=True)
+    check_service(url, new=True)
     service = connect_loop(url, domain)
     try:
         needed = needs(spec)

@@ -21,7 +21,7 @@ from floto.runtime.cli.options import (
     service_option,
     timeout_option,
 )
-from floto.runtime.cli.output import print_rows, readable, say
+from floto.runtime.cli.output import json_text, print_rows, say
 from floto.runtime.cli.target import Target, target
 from floto.runtime.loading import load_spec
 from floto.runtime.runs.needs import needs
@@ -56,7 +56,7 @@ def register_domain(
 ) -> int:
     """Register the domain NAME."""
     with target(service, name, new=True) as there:
-        return _said([_domain(there, retention, description)], as_json=as_json)
+        return _print([_domain(there, retention, description)], as_json=as_json)
 
 
 def _type_command(function: Callable[..., int]) -> Callable[..., int]:
@@ -122,7 +122,7 @@ def register_spec(spec: str, service: str, domain: str | None, *, as_json: bool)
             *_types(there, registrations.WorkflowType, (WORKFLOW_TYPE, *needed.workflow_types)),
             *_types(there, registrations.ActivityType, needed.activity_types),
         ]
-    return _said(rows, as_json=as_json)
+    return _print(rows, as_json=as_json)
 
 
 def _register_one(
@@ -134,10 +134,10 @@ def _register_one(
         "description": options["description"],
         **given,
     }
-    said = {name: value for name, value in own.items() if value is not None}
+    fields = {name: value for name, value in own.items() if value is not None}
     with target(options["service"], options["domain"], new=True) as there:
-        full = registration(domain=there.domain, name=name, version=version, **said)
-        return _said([_type(there, full)], as_json=options["as_json"])
+        full = registration(domain=there.domain, name=name, version=version, **fields)
+        return _print([_type(there, full)], as_json=options["as_json"])
 
 
 def _types(
@@ -173,10 +173,10 @@ def _is_new(register: Callable[[], Any]) -> bool:
     return True
 
 
-def _said(rows: Iterable[Row], *, as_json: bool) -> int:
+def _print(rows: Iterable[Row], *, as_json: bool) -> int:
     rows = list(rows)
     if as_json:
-        say(readable(rows))
+        say(json_text(rows))
         return DONE
     words = {True: "registered", False: "existed"}
     print_rows(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,21 +23,20 @@ from floto.core.visible import visible
 from floto.runtime.cli.codes import DONE, FAILED
 from floto.runtime.cli.histories import (
     divergence_as_json,
-    echo_json,
     histories_argument,
-    json_option,
+    json_lines_option,
     read_each,
 )
 from floto.runtime.cli.options import codec_options
-from floto.runtime.cli.output import say, writing
-from floto.runtime.cli.source import Where, read_history
+from floto.runtime.cli.output import json_line, say, writing
+from floto.runtime.cli.source import read_source
 from floto.runtime.loading import load_spec
 
 
 @click.command("replay", short_help="Check that a spec decides histories as recorded")
 @click.argument("spec")
 @histories_argument
-@json_option
+@json_lines_option
 @click.option("--step", "walks", is_flag=True, help="Walk through the decisions of one history.")
 @click.option(
     "--shrink",
@@ -55,7 +54,7 @@ def replay_command(  # noqa: PLR0913 - click passes each option as an argument
     walks: bool,
     test: Path | None,
     codec: Codec,
-    **options: Any,
+    **where: Any,
 ) -> int:
     """Decide histories again by SPEC, and show the first difference of each.
 
@@ -63,7 +62,7 @@ def replay_command(  # noqa: PLR0913 - click passes each option as an argument
     input. RUN is WORKFLOW_ID or WORKFLOW_ID@RUN_ID.
     Exit code: 0 all agree, 1 one differs, 2 one cannot be read.
     """
-    loaded, where = load_spec(spec, codec), Where(**options)
+    loaded = load_spec(spec, codec)
     if walks:
         return _walk(loaded, histories, test, codec, where)
     tests = [] if test is None else [test]
@@ -75,7 +74,7 @@ def replay_command(  # noqa: PLR0913 - click passes each option as an argument
         if as_json:
             found = divergence_as_json(done.divergence)
             cut = history.cut or None
-            echo_json({"file": name, "steps": len(done.steps), "divergence": found, "cut": cut})
+            say(json_line({"file": name, "steps": len(done.steps), "divergence": found, "cut": cut}))
         else:
             say(visible(f"{name}: {done.divergence or f'agrees in {len(done.steps)} steps'}"))
         if done.divergence is not None and tests:
@@ -93,15 +92,17 @@ def _shrink(spec: DeciderSpec, history: History, test: Path, codec: Codec) -> No
     with writing(test) as file:
         file.write(found.as_pytest())
     counts = ((len(found.spec.all_tasks), "task"), (len(found.history), "event"))
-    told = " and ".join(f"{count} {word}{'' if count == 1 else 's'}" for count, word in counts)
-    say(visible(f"{test}: {told}"), err=True)
+    text = " and ".join(f"{count} {word}{'' if count == 1 else 's'}" for count, word in counts)
+    say(visible(f"{test}: {text}"), err=True)
 
 
-def _walk(spec: DeciderSpec, histories: Sequence[str], test: Path | None, codec: Codec, where: Where) -> int:
+def _walk(
+    spec: DeciderSpec, histories: Sequence[str], test: Path | None, codec: Codec, where: Mapping[str, Any]
+) -> int:
     if len(histories) != 1:
         msg = "--step walks through one history at a time"
         raise click.UsageError(msg)
-    done = replay(spec, read_history(histories[0], where), codec)
+    done = replay(spec, read_source(histories[0], **where, with_live=False).saved.history, codec)
     if done.steps:
         _show_steps(done)
     say(str(done.divergence or "the history agrees with the spec"))

@@ -55,7 +55,7 @@ def report_command(
     """
     other = None if compare is None else load_apart(compare, spec, codec)
     found = [
-        _document(read_source(name, **where, run_id=None, asks_live=False), spec, other, codec)
+        _document(read_source(name, **where, with_live=False), spec, other, codec)
         for name in each_file(histories)
     ]
     with writing(output) as file:

@@ -32,9 +32,9 @@ from floto.runtime.cli.options import (
 )
 from floto.runtime.cli.output import (
     error_text,
+    json_text,
     log_to,
     progress_console,
-    readable,
     say,
     say_on,
     stdout_for_the_result,
@@ -105,7 +105,7 @@ def run_command(  # noqa: PLR0913, PLR0917 - click passes each option as an argu
     """
     console = progress_console()
     log_to(console, log_format, verbose=verbose)
-    tell = _said_on(console, log_format)
+    print_line = _printer(console, log_format)
     settings: dict[str, Any] = {
         "service": service,
         "domain": domain,
@@ -118,26 +118,26 @@ def run_command(  # noqa: PLR0913, PLR0917 - click passes each option as an argu
         if names_schedule(spec):
             _refuse_for_schedules(workflow_id, input_text, options=redrive or take_over)
             name, schedule = None, _with_activities(load_schedule(spec), activities)
-            call = partial(run_schedule, schedule, tell, **settings)
+            call = partial(run_schedule, schedule, print_line, **settings)
         else:
             loaded = _load(spec, activities, codec)
             value = None if input_text is None else load_json("--input", input_text)
             name = new_workflow_id() if workflow_id is None else workflow_id
             own = {**settings, "redrive": redrive, "take_over": take_over}
-            call = partial(_run, tell, console, loaded, value, name, own)
+            call = partial(_run, print_line, console, loaded, value, name, own)
         try:
             result = call()
         except KeyboardInterrupt:
-            _say_how_to_go_on("interrupted", service, name)
+            _say_how_to_resume("interrupted", service, name)
             raise
         except TimeoutError as error:
-            _say_how_to_go_on(f"timed out after {timeout:g} s{state_after(error, name)}", service, name)
+            _say_how_to_resume(f"timed out after {timeout:g} s{state_after(error, name)}", service, name)
             return TIMED_OUT
         except WorkflowError as error:
             say(f"floto: {error_text(error)}", err=True)
             _say_how_to_redrive(service, name)
             return FAILED
-    say(readable(result))
+    say(json_text(result))
     return DONE
 
 
@@ -147,13 +147,13 @@ def _refuse_for_schedules(workflow_id: str | None, input_text: str | None, *, op
         raise click.UsageError(msg)
 
 
-def _said_on(console: Console, log_format: str) -> Callable[[str], None]:
+def _printer(console: Console, log_format: str) -> Callable[[str], None]:
     """Return a function that prints a line about the run on the console, or logs it if the log is JSON."""
     return partial(say_on, console) if log_format == "text" else partial(progress_log.info, "%s")
 
 
 def _run(  # noqa: PLR0913, PLR0917 - the arguments of the command
-    tell: Callable[[str], None],
+    print_line: Callable[[str], None],
     console: Console,
     spec: DeciderSpec,
     workflow_input: Any,
@@ -161,13 +161,13 @@ def _run(  # noqa: PLR0913, PLR0917 - the arguments of the command
     settings: dict[str, Any],
 ) -> Any:
     with logs.context(workflow_id):
-        tell(_beginning(spec, workflow_id, settings))
+        print_line(_first_line(spec, workflow_id, settings))
     with shown(spec, console, settings["codec"], log=logs.current_format() == "json") as show:
-        listener = _telling(tell, show)
+        listener = _listener(print_line, show)
         return run(spec, workflow_input, workflow_id=workflow_id, listener=listener, **settings)
 
 
-def _beginning(spec: DeciderSpec, workflow_id: str, settings: dict[str, Any]) -> str:
+def _first_line(spec: DeciderSpec, workflow_id: str, settings: dict[str, Any]) -> str:
     domain = settings["domain"] or spec.domain or DEFAULT_DOMAIN
     return (
         f"workflow {workflow_id} on {absolute_service(settings['service'])}, domain {domain!r}, "
@@ -188,14 +188,14 @@ def _load(spec: str, activities: tuple[str, ...], codec: Codec) -> DeciderSpec:
     return loaded
 
 
-def _telling(tell: Callable[[str], None], show: Listener) -> Listener:
+def _listener(print_line: Callable[[str], None], show: Listener) -> Listener:
     seen = False
 
     def listener(state: State) -> None:
         nonlocal seen
         # The first state is without effects of this process.
         if state.closed is not None and not seen:
-            tell("already completed, nothing to run; use another --workflow-id to start a new run")
+            print_line("already completed, nothing to run; use another --workflow-id to start a new run")
         else:
             show(state)
         seen = True
@@ -212,7 +212,7 @@ def state_after(error: TimeoutError, workflow_id: str | None) -> str:
     return f", and the {'schedule' if workflow_id is None else 'run'} is still open"
 
 
-def _say_how_to_go_on(why: str, service: str, workflow_id: str | None) -> None:
+def _say_how_to_resume(why: str, service: str, workflow_id: str | None) -> None:
     if service == "memory:":
         say(f"{why}; an in-memory run cannot be resumed", err=True)
         return
@@ -220,7 +220,7 @@ def _say_how_to_go_on(why: str, service: str, workflow_id: str | None) -> None:
 
 
 def _say_how_to_redrive(service: str, workflow_id: str | None) -> None:
-    """Print the command that goes on with a failed run; a schedule and a run in memory have none."""
+    """Print the command that redrives a failed run; a schedule and a run in memory have none."""
     if workflow_id is not None and service != "memory:":
         command = _same_command(workflow_id, "--redrive")
         say(f"after a fix, to keep what completed:\n  {command}", err=True)

@@ -30,21 +30,21 @@ from floto.core.swf.pollers import Live, PollKind
 from floto.core.swf.service import ExecutionInfo, Service
 from floto.core.visible import shell_command, visible
 from floto.runtime.cli.codes import DONE, FAILED
-from floto.runtime.cli.loops import daemon_options, work_as
+from floto.runtime.cli.loops import daemon_options, run_daemon
 from floto.runtime.cli.options import (
     domain_option,
     json_option,
     service_option,
 )
-from floto.runtime.cli.output import one_line, print_rows, readable, say, utc
+from floto.runtime.cli.output import json_text, one_line, print_rows, say, utc
 from floto.runtime.cli.target import (
     Target,
-    check,
+    check_service,
+    command_to_terminate,
     look_at,
     naming_domain,
     naming_unknown_outcome,
     target,
-    terminate_command,
     where_options,
 )
 from floto.runtime.connect import connect_loop, domain_of, live_of, shown_service
@@ -102,13 +102,13 @@ def create_command(source: str, task_list: str, **where: Any) -> int:
     """Start the schedule of SOURCE, and print its run id."""
     schedule = load_schedule(source)
     url, domain = where["service"], where["domain"] or DEFAULT_DOMAIN
-    check(url, new=True)
+    check_service(url, new=True)
     with closing(connect_loop(url, domain)) as service:
         try:
             with naming_unknown_outcome(url, look_at(schedule.id_, url, domain)):
                 run_id = create(service, schedule, task_list)
         except ScheduleError as error:
-            msg = f"{error}: {terminate_command(schedule.id_, url, domain)}"
+            msg = f"{error}: {command_to_terminate(schedule.id_, url, domain)}"
             raise click.UsageError(msg) from None
     say(visible(f"created schedule {schedule.id_}: {schedule.words}"), err=True)
     say(run_id)
@@ -129,7 +129,7 @@ def list_command(*, as_json: bool, **where: Any) -> int:
             views = [each for _, each in found if isinstance(each, ScheduleView)]
             _say_not_decided([each.state.start.task_list.name for each in views], there)
     if as_json:
-        say(readable([_as_json(info, each) for info, each in found]))
+        say(json_text([_as_json(info, each) for info, each in found]))
     elif not found:
         place = f"in domain {there.domain!r} on {shown_service(there.url)}"
         say(visible(f"there is no open schedule {place}"), err=True)
@@ -198,7 +198,7 @@ def show_command(id_: str, *, as_json: bool, **where: Any) -> int:
     with _there(where) as there:
         info, found = _found(there, id_)
         if as_json:
-            say(readable(_as_json(info, found)))
+            say(json_text(_as_json(info, found)))
             return DONE
         _say_times_and_runs(info, found)
         if info.close_status is None:
@@ -339,18 +339,18 @@ def _first_fire(found: ScheduleView, new: Schedule) -> str:
 def delete_command(id_: str, **where: Any) -> int:
     """Request cancellation of the schedule ID; its open runs go on."""
     with _there(where) as there:
-        _tell(there, id_, _service(there).request_cancel_workflow_execution, (), "requested cancellation of")
+        _call(there, id_, _service(there).request_cancel_workflow_execution, (), "requested cancellation of")
     return DONE
 
 
 def _signal(where: dict[str, Any], id_: str, name: str, value: Any, done: str) -> int:
     text = None if value is None else payload.dumps(value, "the input of the signal")
     with _there(where) as there:
-        _tell(there, id_, _service(there).signal_workflow_execution, (name, text), done)
+        _call(there, id_, _service(there).signal_workflow_execution, (name, text), done)
     return DONE
 
 
-def _tell(there: Target, id_: str, call: Callable[..., Any], arguments: tuple[Any, ...], done: str) -> None:
+def _call(there: Target, id_: str, call: Callable[..., Any], arguments: tuple[Any, ...], done: str) -> None:
     """Call a method with the schedule; print that it is done, and if no scheduler will act on it."""
     info = _latest(there, id_)
     task_list = task_list_of(_service(there), info)
@@ -374,4 +374,4 @@ def scheduler_command(**options: Any) -> int:
     """
     from floto.runtime.deciders.scheduler import Scheduler  # noqa: PLC0415 - only this command needs it
 
-    return work_as(Scheduler, **options)
+    return run_daemon(Scheduler, **options)

@@ -24,10 +24,10 @@ from floto.core.spec.tasks import NO_RESULT
 from floto.core.visible import shortened
 from floto.runtime.cli.codes import DONE
 from floto.runtime.cli.options import codec_options, json_option
-from floto.runtime.cli.output import json_line, one_line, print_rows, readable, say, writing
-from floto.runtime.cli.signal_cancel import run_command
+from floto.runtime.cli.output import json_line, json_text, one_line, print_rows, say, writing
+from floto.runtime.cli.signal_cancel import run_argument
 from floto.runtime.cli.source import read_run, spec_to_show
-from floto.runtime.cli.summary import Summary, left_decisions, summary
+from floto.runtime.cli.summary import Summary, summary, timed_out_deciders
 from floto.runtime.cli.target import Target, target
 from floto.runtime.cli.why import say_line, say_unknown_tasks, waits
 from floto.runtime.loading import load_spec
@@ -39,7 +39,7 @@ _LONGEST = 1000
 
 
 @click.command("show", short_help="Show the status, result and tasks of a run")
-@run_command
+@run_argument
 @click.option("--spec", help="The spec that decided the run; default: the one that it carries.")
 @json_option
 @codec_options
@@ -53,11 +53,13 @@ def show_command(run: str, *, spec: str | None, as_json: bool, codec: Codec, **w
     known = spec_to_show(spec, found, codec)
     progress = found.progress(known, codec)
     explained = found.explained(progress)
-    told = summary(found.described or {}, found.state, left_decisions(found.saved.history.events))
+    found_summary = summary(
+        found.described or {}, found.state, timed_out_deciders(found.saved.history.events)
+    )
     if as_json:
-        say(readable({**told, "tasks": [_plain(each) for each in explained.tasks.values()]}))
+        say(json_text({**found_summary, "tasks": [_plain(each) for each in explained.tasks.values()]}))
         return DONE
-    _print(told)
+    _print(found_summary)
     if found.state.closed is None:
         say()
         for line in waits(stalls(explained, found.context(progress)), found):
@@ -70,7 +72,7 @@ def show_command(run: str, *, spec: str | None, as_json: bool, codec: Codec, **w
 
 
 @click.command("history", short_help="Write the history of a run as JSON")
-@run_command
+@run_argument
 @click.option(
     "-o",
     "--output",

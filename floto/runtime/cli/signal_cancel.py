@@ -25,7 +25,7 @@ from floto.runtime.cli.target import Target, target
 from floto.runtime.loading import load_json
 
 
-def run_command(function: Callable[..., int]) -> Callable[..., int]:
+def run_argument(function: Callable[..., int]) -> Callable[..., int]:
     """Add the argument and options of a command on one run."""
     for option in (
         domain_option,
@@ -38,7 +38,7 @@ def run_command(function: Callable[..., int]) -> Callable[..., int]:
 
 
 @click.command("signal", short_help="Send a signal to an open run")
-@run_command
+@run_argument
 @click.argument("name")
 @click.option("--input", "input_text", metavar="JSON|@FILE", help="Input of the signal.")
 def signal_command(run: str, name: str, input_text: str | None, **where: Any) -> int:
@@ -49,18 +49,18 @@ def signal_command(run: str, name: str, input_text: str | None, **where: Any) ->
     """
     value = None if input_text is None else payload.dumps(load_json("--input", input_text), "--input")
     request = {"signalName": name, "input": value}
-    return _tell("signal_workflow_execution", run, request, where, f"sent {name} to", partial(_warn, name))
+    return _call("signal_workflow_execution", run, request, where, f"sent {name} to", partial(_warn, name))
 
 
 @click.command("cancel", short_help="Request cancellation of an open run")
-@run_command
+@run_argument
 def cancel_command(run: str, **where: Any) -> int:
     """Request cancellation of the open RUN (WORKFLOW_ID or WORKFLOW_ID@RUN_ID); its decider closes it."""
-    return _tell("request_cancel_workflow_execution", run, {}, where, "requested cancellation of")
+    return _call("request_cancel_workflow_execution", run, {}, where, "requested cancellation of")
 
 
 @click.command("terminate", short_help="Terminate an open run")
-@run_command
+@run_argument
 @click.option("--reason", help="Reason, at most 256 characters.")
 @click.option("--details", help="Details of the reason.")
 @child_policy_option
@@ -69,10 +69,10 @@ def terminate_command(
 ) -> int:
     """Terminate the open RUN (WORKFLOW_ID or WORKFLOW_ID@RUN_ID), without its decider."""
     request = {"reason": reason, "details": details, "childPolicy": child_policy}
-    return _tell("terminate_workflow_execution", run, request, where, "terminated")
+    return _call("terminate_workflow_execution", run, request, where, "terminated")
 
 
-def _tell(  # noqa: PLR0913, PLR0917 - the parts of one call
+def _call(  # noqa: PLR0913, PLR0917 - the parts of one call
     method: str,
     run: str,
     request: dict[str, Any],

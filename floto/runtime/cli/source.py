@@ -26,14 +26,13 @@ from floto.core.spec.tasks import TaskCodec
 from floto.core.state.state import Kind, State
 from floto.core.swf import wire
 from floto.core.swf.floto_defaults import DEFAULT_DOMAIN
-from floto.core.swf.history import History
 from floto.core.swf.pollers import Live
 from floto.core.swf.shapes import WorkflowExecution
 from floto.core.visible import shell_command, visible
 from floto.runtime.cli.completion import complete_run
 from floto.runtime.cli.options import domain_option, run_id_option, service_option
 from floto.runtime.cli.output import error_text, say
-from floto.runtime.cli.summary import left_decisions
+from floto.runtime.cli.summary import timed_out_deciders
 from floto.runtime.cli.target import STDIN, Target, is_existing_file, target, where_options
 from floto.runtime.connect import live_of, saved_history
 from floto.runtime.loading import load_spec, spec_with
@@ -52,14 +51,6 @@ def source_argument(function: Callable[..., Any]) -> Callable[..., Any]:
     ):
         function = option(function)
     return function
-
-
-@frozen
-class Where:
-    """The service and domain in which runs are looked up."""
-
-    service: str
-    domain: str | None
 
 
 @frozen(kw_only=True)
@@ -108,7 +99,7 @@ class LoadedRun:
             state=state,
             now=datetime.now(UTC) if self.at is None else events[-1].at,
             live=self.live if self.at is None else None,
-            left=left_decisions(events),
+            left=timed_out_deciders(events),
             carries_spec=_carries_spec(state),
             unused_signals=() if progress is None else unused_signals(state, waited),
         )
@@ -120,57 +111,42 @@ class LoadedRun:
 
 
 def read_source(
-    name: str, *, service: str, domain: str | None, run_id: str | None, asks_live: bool = True
+    name: str, *, service: str, domain: str | None, run_id: str | None = None, with_live: bool = True
 ) -> LoadedRun:
     """Read a history from a file, from standard input where the name is ``-``, or from a service.
+
+    Print a warning for a file that is truncated.
 
     Raises:
         HistoryError: if a file cannot be read as a history.
         UnknownRun: if there is neither a file nor a run of that name.
         ServiceError: if a call fails.
     """
-    if is_file(name) and run_id is None:
-        saved = read_saved(name)
+    if _is_file(name) and run_id is None:
+        saved = saved_history("/dev/stdin" if name == STDIN else name)
+        if saved.history.cut:
+            say(visible(f"floto: {saved.history.cut}"), err=True)
         return LoadedRun(saved=saved, domain=saved.domain or DEFAULT_DOMAIN)
     try:
-        return read_run(name, service=service, domain=domain, run_id=run_id, asks_live=asks_live)
+        return read_run(name, service=service, domain=domain, run_id=run_id, with_live=with_live)
     except click.UsageError as error:
         msg = f"there is no file {name!r}, and runs cannot be looked up: {error.message}"
         raise click.UsageError(msg) from None
 
 
-def read_history(name: str, where: Where) -> History:
-    """Read the history of a file or a run; warn about a file that is truncated."""
-    found = read_source(name, service=where.service, domain=where.domain, run_id=None, asks_live=False)
-    return found.saved.history
-
-
-def read_saved(name: str) -> Saved:
-    """Load a saved history with its domain and spec; warn if it is truncated. Raises ``HistoryError``."""
-    saved = saved_history("/dev/stdin" if name == STDIN else name)
-    warn_if_cut(saved.history)
-    return saved
-
-
-def warn_if_cut(history: History) -> None:
-    """Print a warning for a history that is truncated."""
-    if history.cut:
-        say(visible(f"floto: {history.cut}"), err=True)
-
-
 def read_run(
-    name: str, *, service: str, domain: str | None, run_id: str | None, asks_live: bool = True
+    name: str, *, service: str, domain: str | None, run_id: str | None, with_live: bool = True
 ) -> LoadedRun:
     """Read the history of a run from a service. Raises the errors of ``read_source``.
 
-    Read the pollers and backlogs too, if the run is open and ``asks_live`` is set.
+    Read the pollers and backlogs too, if the run is open and ``with_live`` is set.
     """
     with target(service, domain) as there:
         described = there.find(name, run_id)
         execution = wire.read(WorkflowExecution, described["executionInfo"]["execution"])
         history = there.history(execution)
         is_open = described["executionInfo"]["executionStatus"] == "OPEN"
-        live = _live(there) if asks_live and is_open else None
+        live = _live(there) if with_live and is_open else None
         domain = there.domain
     return LoadedRun(
         saved=Saved(history=history, domain=domain),
@@ -234,7 +210,7 @@ def _carries_spec(state: State) -> bool:
     return True
 
 
-def is_file(name: str) -> bool:
+def _is_file(name: str) -> bool:
     """Return True if a name means a file, not a run: the file exists, or the name has the form of one."""
     return is_existing_file(name) or "/" in name or name.endswith(ENDINGS)
 

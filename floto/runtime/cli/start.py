@@ -22,7 +22,7 @@ from floto.runtime.cli.options import (
     service_option,
     timeout_option,
 )
-from floto.runtime.cli.output import readable, say
+from floto.runtime.cli.output import json_text, say
 from floto.runtime.cli.target import Target, still_open, target, where_options
 from floto.runtime.connect import connect_loop
 from floto.runtime.loading import load_json, load_spec
@@ -78,7 +78,7 @@ def start_command(spec: str | None, kind: tuple[str, str] | None, **options: Any
                 raise
             raise click.UsageError(still_open(workflow_id, there.url, there.domain)) from fault
     say(visible(f"started {workflow_id}"), err=True)
-    say(readable({"workflowId": workflow_id, "runId": run_id}) if options["as_json"] else run_id)
+    say(json_text({"workflowId": workflow_id, "runId": run_id}) if options["as_json"] else run_id)
     return DONE
 
 

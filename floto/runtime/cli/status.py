@@ -16,7 +16,7 @@ from floto.core.swf.reserved_names import OWN_LIST_PREFIX
 from floto.core.visible import first_few, shell_command, span_text, visible
 from floto.runtime.cli.codes import DONE
 from floto.runtime.cli.options import domain_option, json_option, service_option
-from floto.runtime.cli.output import print_rows, readable, say
+from floto.runtime.cli.output import json_text, print_rows, say
 from floto.runtime.cli.target import Target, target, where_options
 from floto.runtime.connect import live_of, shown_service
 
@@ -53,7 +53,7 @@ def status_command(lists: tuple[str, ...], service: str, domain: str | None, *, 
             live = Live(backlogs=tuple(_counted(there, lists)))
         found = live.of_domain(there.domain)
     if as_json:
-        say(readable(_plain(found)))
+        say(json_text(_plain(found)))
         return DONE
     say(visible(f"{shown_service(service)}, domain {there.domain}"))
     _print(found, datetime.now(UTC))

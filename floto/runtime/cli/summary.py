@@ -24,22 +24,22 @@ _WORK = (Kind.ACTIVITY, Kind.TIMER, Kind.CHILD, Kind.LAMBDA)
 _FAILED = (Status.FAILED, Status.TIMED_OUT, Status.TERMINATED)
 
 
-def left_decisions(events: Iterable[Event]) -> list[str | None]:
+def timed_out_deciders(events: Iterable[Event]) -> list[str | None]:
     """Return the owners of the decision tasks that timed out since the last response, the latest last."""
-    left: list[str | None] = []
-    had: str | None = None
+    found: list[str | None] = []
+    owner: str | None = None
     for event in events:
         if isinstance(event.data, e.DecisionTaskStarted):
-            had = event.data.identity
+            owner = event.data.identity
         elif isinstance(event.data, e.DecisionTaskTimedOut):
-            left.append(had)
+            found.append(owner)
         elif isinstance(event.data, e.DecisionTaskCompleted):
-            left.clear()
-    return left
+            found.clear()
+    return found
 
 
-def summary(described: dict[str, Any], state: State, left: Sequence[str | None] = ()) -> Summary:
-    """Return the summary of a run; ``left`` are the deciders that let its decision tasks time out."""
+def summary(described: dict[str, Any], state: State, timed_out: Sequence[str | None]) -> Summary:
+    """Return the summary of a run; ``timed_out`` are its ``timed_out_deciders``."""
     info = described["executionInfo"]
     started = state.start
     parts = {
@@ -55,7 +55,7 @@ def summary(described: dict[str, Any], state: State, left: Sequence[str | None] 
         **({} if state.closed is None else _end(state.closed)),
         "cancelRequested": None if state.cancel_requested is None else state.cancel_requested.at,
         "spec": recorded(state),
-        "open": [*_decision(state, left), *_open(state)],
+        "open": [*_decision(state, timed_out), *_open(state)],
         "counts": _counts(state),
     }
     return {name: value for name, value in parts.items() if value not in (None, [], {})}
@@ -89,7 +89,7 @@ _ENDS: dict[type, Callable[[Any], Summary]] = {
 }
 
 
-def _decision(state: State, left: Sequence[str | None]) -> Iterator[Summary]:
+def _decision(state: State, timed_out: Sequence[str | None]) -> Iterator[Summary]:
     """Yield the open decision task: a run without a decider waits for nothing else."""
     tasks = state.decision_tasks
     event = tasks.started or tasks.scheduled
@@ -99,9 +99,9 @@ def _decision(state: State, left: Sequence[str | None]) -> Iterator[Summary]:
         identity = getattr(event.data, "identity", None)
         if identity:
             found["problem"] = f"with {identity}"
-        if left:
-            times = f"{len(left)} {'time' if len(left) == 1 else 'times'}"
-            deciders = ", ".join(dict.fromkeys(each or "a decider" for each in left))
+        if timed_out:
+            times = f"{len(timed_out)} {'time' if len(timed_out) == 1 else 'times'}"
+            deciders = ", ".join(dict.fromkeys(each or "a decider" for each in timed_out))
             found["problem"] = f"left {times} by {deciders}; see its log"
         yield found
 

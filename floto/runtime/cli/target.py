@@ -57,11 +57,11 @@ def where_options(service: str, domain: str = DEFAULT_DOMAIN) -> tuple[str, ...]
 
 def still_open(workflow_id: str, url: str, domain: str) -> str:
     """Return the usage error of a command that cannot start a run beside an open one."""
-    end = terminate_command(workflow_id, url, domain)
+    end = command_to_terminate(workflow_id, url, domain)
     return f"workflow {workflow_id!r} has an open run; end that one first: {end}"
 
 
-def terminate_command(workflow_id: str, url: str, domain: str) -> str:
+def command_to_terminate(workflow_id: str, url: str, domain: str) -> str:
     """Return the command line that terminates the open run of a workflow."""
     return shell_command("floto", "terminate", *where_options(url, domain), arguments=[workflow_id])
 
@@ -295,7 +295,7 @@ def is_existing_file(name: str) -> bool:
 @contextlib.contextmanager
 def target(url: str, domain: str | None, *, new: bool = False) -> Iterator[Target]:
     """Open the service of a command; ``new``: the file may be created. Raises the errors of ``connect``."""
-    check(url, new=new)
+    check_service(url, new=new)
     opened = client(url)
     try:
         yield Target(opened, domain or DEFAULT_DOMAIN, url)
@@ -303,7 +303,7 @@ def target(url: str, domain: str | None, *, new: bool = False) -> Iterator[Targe
         opened.close()
 
 
-def check(url: str, *, new: bool) -> None:
+def check_service(url: str, *, new: bool) -> None:
     """Raise ``UsageError`` for a service in memory, and unless ``new`` for a file that does not exist."""
     file = file_of(url)
     if url == "memory:":

@@ -13,7 +13,7 @@ from floto.logs import configure
 from floto.runtime.cli.metrics import metrics_option, need_metrics
 from floto.runtime.cli.options import F, codec_name_option, domain_option, log_format_option, service_option
 from floto.runtime.cli.output import say
-from floto.runtime.cli.target import check
+from floto.runtime.cli.target import check_service
 from floto.runtime.connect import shown_service
 from floto.runtime.loading import absolute_source, load_codec, load_spec
 
@@ -114,7 +114,7 @@ def ui_command(  # noqa: PLR0913 - click passes each option as an argument
     The page only reads unless --allow-actions is set. Without --token, it listens on loopback only. SIGTERM
     or Ctrl-C stops it with exit code 0.
     """
-    check(service, new=False)
+    check_service(service, new=False)
     server = server_module("ui")
     need_metrics(metrics)
     settings = server.UiSettings(

@@ -18,7 +18,7 @@ from floto.core.swf.wire import type_name
 from floto.core.visible import moment_text, visible
 from floto.runtime.cli.codes import DONE
 from floto.runtime.cli.options import codec_options, json_option
-from floto.runtime.cli.output import readable, say, say_wrapped
+from floto.runtime.cli.output import json_text, say, say_wrapped
 from floto.runtime.cli.source import LoadedRun, read_source, source_argument, spec_of_run, spec_to_show
 
 #: Lines that are printed without --all.
@@ -60,7 +60,7 @@ def why_command(  # noqa: PLR0913 - click passes each option as an argument
     explained, context = found.explained(progress), found.context(progress)
     groups = [stall_of(explained, task, context)] if task else stalls(explained, context)
     if as_json:
-        say(readable({"event": explained.event_id, "waits": [_plain(each, found) for each in groups]}))
+        say(json_text({"event": explained.event_id, "waits": [_plain(each, found) for each in groups]}))
         return DONE
     say_wrapped(_head(found, explained))
     if task:
