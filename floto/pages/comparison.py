@@ -1,4 +1,4 @@
-"""What another spec decides otherwise in a run than its own, and the plan of a redrive with it."""
+"""Comparison of a run's own spec with another one, and the plan of a redrive with that."""
 
 from __future__ import annotations
 

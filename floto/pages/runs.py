@@ -73,8 +73,8 @@ def polled(live: Live | None, domain: str) -> Polled | None:
     found: dict[tuple[PollKind, str], tuple[Poller, ...]] = {}
     for poller in live.pollers:
         if poller.domain == domain:
-            place = poller.kind, poller.task_list
-            found[place] = (*found.get(place, ()), poller)
+            queue = poller.kind, poller.task_list
+            found[queue] = (*found.get(queue, ()), poller)
     return found
 
 

@@ -1,4 +1,4 @@
-"""The port of the pages: what they need of a service, and what they may do to it.
+"""The port of the pages: the calls and actions that they need of a service.
 
 The pages call its methods in threads, and never wait for one in the event loop.
 """
@@ -23,15 +23,15 @@ from floto.pages.runs import RunRow
 
 @frozen
 class Pace:
-    """How often a service is looked at while a page is open. All values are in seconds."""
+    """The pace at which a service is read while a page is open. All values are in seconds."""
 
-    #: Between two looks.
+    #: Time between two refreshes.
     every: float
-    #: For the histories of open runs, of each look.
+    #: Time for the histories of open runs in each refresh.
     histories: float
-    #: By which its listings may be late.
+    #: Time by which the listings of the service may be late.
     lag: float
-    #: Between two looks without a sign of a change; pollers come and go without one.
+    #: Time between two refreshes without a sign of a change; pollers come and go without one.
     idle: float
 
 
@@ -81,7 +81,7 @@ class Source(Protocol):
 
     @property
     def pace(self) -> Pace:
-        """How often the service is looked at."""
+        """The pace at which the service is read."""
         ...
 
     def domains(self) -> Sequence[str]:

@@ -1,4 +1,4 @@
-"""What becomes of the tasks of a process that crashed: which are started again, and which time out.
+"""Redelivery of the tasks of a process that crashed, and which of them time out instead.
 
 One of them may be its cause, as an activity that takes all memory. A task that has run at three crashes is a
 suspect. If it is the only one of its process, it times out. If there are others, as tasks that ran beside the

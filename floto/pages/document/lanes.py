@@ -11,8 +11,9 @@ from typing import Any
 _FAILURE = re.compile(r"(Failed|TimedOut|Terminated)$")
 #: Statuses in which something is at work, so that the time is not idle; and kinds of tasks that only wait.
 _BUSY, _WAITS = frozenset({"running", "failed", "canceled"}), frozenset({"timer", "signal"})
-#: Idle time that is folded is longer than this part of the other time, and than so many milliseconds.
-_PART, _LEAST = 1 / 4, 5000
+#: Idle time is folded if it is longer than this part of the active time, and than so many milliseconds.
+_LEAST_PART, _LEAST_MS = 1 / 4, 5000
+#: Most gaps that are folded.
 _MOST_GAPS = 14
 #: The width of a timeline in which what is between two spans of a group is less than a pixel.
 _PIXELS = 2000
@@ -122,10 +123,10 @@ def _axis(moments: Sequence[int], gaps: Sequence[Gap]) -> list[list[float]]:
 
 def _gaps(document: Document, moments: Sequence[int]) -> list[Gap]:
     """Return the idle time that is folded: no event, and no task at work, for long in comparison."""
-    idle = [gap for gap in pairwise(moments) if _length(gap) > _LEAST]
+    idle = [gap for gap in pairwise(moments) if _length(gap) > _LEAST_MS]
     idle = list(_outside(idle, _busy(document, moments[-1])))
     active = moments[-1] - moments[0] - sum(map(_length, idle))
-    longest = sorted((gap for gap in idle if _length(gap) > active * _PART), key=_length, reverse=True)
+    longest = sorted((gap for gap in idle if _length(gap) > active * _LEAST_PART), key=_length, reverse=True)
     return sorted(longest[:_MOST_GAPS])
 
 

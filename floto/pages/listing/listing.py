@@ -1,8 +1,8 @@
-"""The list of runs of one domain, kept in memory and brought up to date by what has changed.
+"""The list of runs of one domain, kept in memory and refreshed by the changes.
 
-A page of 10,000 runs is answered from memory. Closed runs do not change, so only those that closed since the
-last look are read, and the open ones. The status of an open run that SWF has none for, retrying or stuck,
-needs its history; it is read from where it was left, and only for some time at each look, so that a service
+A page of 10,000 runs is made from memory. Closed runs do not change, so a refresh reads only the open runs
+and those that closed since the last one. The status of an open run that SWF has none for, retrying or stuck,
+needs its history; only the new events are read, and only for some time in each refresh, so that a service
 with many open runs is not read all the time.
 """
 
@@ -30,7 +30,7 @@ MOST_RUNS = 20_000
 MOST_STATES = 2_000
 #: Runs of a page.
 PAGE = 50
-#: Seconds for histories of each look, as long as there are open runs of which none was read.
+#: Seconds for histories in each refresh, as long as there are open runs of which none was read.
 _FIRST_SECONDS = 0.3
 #: Seconds after which all closed runs are read again: the service forgets them after their retention.
 _WHOLE_SECONDS = 900.0
@@ -48,7 +48,7 @@ SORTS = tuple(_KEYS)
 
 @frozen(kw_only=True)
 class Query:
-    """What a page of the list shows; ``sort`` is one of ``SORTS``, with a minus for the other direction."""
+    """A query for a page of the list; ``sort`` is one of ``SORTS``, with a minus for the other direction."""
 
     domain: str
     filter: Filter = field(factory=Filter)
@@ -103,7 +103,7 @@ class Listing:
         #: Grows with every change of a row.
         self.version = 0
         self.is_loaded = False
-        #: Why the last look of those who watch it failed; empty if it did not.
+        #: Why the last refresh failed; empty if it did not.
         self.problem = ""
         self._open: dict[str, RunRow] = {}
         self._closed: dict[str, RunRow] = {}
@@ -111,10 +111,14 @@ class Listing:
         #: Open runs whose history is to be read, in order.
         self._unread: dict[str, None] = {}
         self._pollers: Polled | None = None
+        #: The version of the service at the last refresh.
         self._seen: object = None
-        self._looked = self._read_whole = float("-inf")
-        #: The last time of the service that is known, in milliseconds, and when and until when it was.
-        self._newest, self._newest_at, self._listed = 0, 0.0, 0.0
+        #: Times of the clock: when the pollers were read last, and when all closed runs were.
+        self._pollers_at = self._whole_at = float("-inf")
+        #: The latest close that was seen, in milliseconds of the service.
+        self._newest = 0
+        #: Times of the clock: when that close was first seen, and when the runs were listed last.
+        self._newest_at, self._listed_at = 0.0, 0.0
 
     @property
     def is_behind(self) -> bool:
@@ -122,23 +126,23 @@ class Listing:
         return bool(self._unread)
 
     def refresh(self, *, force: bool = False) -> bool:
-        """Look for changes; return True if there are any. Raises ``FlotoError``."""
+        """Read the changes of the service; return True if there are any. Raises ``FlotoError``."""
         with self._lock:
             seen, now = self._source.version(), self._clock()
-            is_due = now - self._looked >= self._source.pace.idle
+            is_due = now - self._pollers_at >= self._source.pace.idle
             if not (force or is_due or self._unread or seen is None or seen != self._seen):
                 return False
             if force or seen is None or seen != self._seen or not self.is_loaded:
                 self._list(now)
                 self._unread.update(dict.fromkeys(list(self._open)[:MOST_STATES]))
             if is_due or force:
-                self._pollers, self._looked = polled(self._source.live(), self._domain), now
+                self._pollers, self._pollers_at = polled(self._source.live(), self._domain), now
             self._read_states()
             self._seen = seen
             return self._publish()
 
     def _list(self, now: float) -> None:
-        is_whole = now - self._read_whole >= _WHOLE_SECONDS
+        is_whole = now - self._whole_at >= _WHOLE_SECONDS
         since = None if is_whole else self._since()
         opens = islice(self._source.open_runs(self._domain), MOST_RUNS)
         self._open = {run.run_id: run for run in opens}
@@ -151,8 +155,11 @@ class Listing:
         for run_id in self._states.keys() - self._open.keys():
             del self._states[run_id]
         self._unread = {run_id: None for run_id in self._unread if run_id in self._open}
-        self._read_whole = now if is_whole else self._read_whole
-        self._saw(now)
+        self._whole_at = now if is_whole else self._whole_at
+        newest = max((run.closed or 0 for run in self._closed.values()), default=0)
+        if newest > self._newest:
+            self._newest, self._newest_at = newest, now
+        self._listed_at = now
         self.is_loaded = True
 
     def _since(self) -> int:
@@ -160,20 +167,14 @@ class Listing:
 
         Its clock is not this machine's, so time is counted from the last closing that was seen.
         """
-        passed = self._listed - self._newest_at
+        passed = self._listed_at - self._newest_at
         return max(self._newest + round((passed - self._source.pace.lag) * 1000), 0)
-
-    def _saw(self, now: float) -> None:
-        newest = max((run.closed or 0 for run in self._closed.values()), default=0)
-        if newest > self._newest:
-            self._newest, self._newest_at = newest, now
-        self._listed = now
 
     def _read_states(self) -> None:
         """Read new events of open runs, those first that were never read, for as long as the pace allows."""
-        began, usual = self._clock(), self._source.pace.histories
+        began, pace = self._clock(), self._source.pace.histories
         for run_id in sorted(self._unread, key=self._states.__contains__):
-            most = usual if run_id in self._states else max(usual, _FIRST_SECONDS)
+            most = pace if run_id in self._states else max(pace, _FIRST_SECONDS)
             if self._clock() - began >= most:
                 return
             del self._unread[run_id]

@@ -1,4 +1,4 @@
-"""What the list of runs shows of each run, for its template and for its script alike."""
+"""The rows of the list of runs, and the numbers around them, for its template and its script."""
 
 from __future__ import annotations
 

@@ -25,14 +25,14 @@ class ActionPages:
 
     async def schedules(self, request: Request) -> Response:
         """Show the schedules of a domain."""
-        domain = self._site.asked(request)
+        domain = self._site.domain_of(request)
         found = await self._site.in_thread(self._site.source.schedules, domain)
         context = {"schedules": found, "run_url": run_url}
         return self._site.page("schedules.html", {**self._site.shared(domain), **context})
 
     async def of_run(self, request: Request) -> Response:
         """Show the actions that are possible on a run."""
-        domain, run = await self._site.found(request)
+        domain, run = await self._site.find_run(request)
         subject = "open run" if run.closed is None else "closed run"
         names = {"domain": domain, "workflow_id": run.workflow_id, "run_id": run.run_id}
         items = [

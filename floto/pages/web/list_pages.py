@@ -23,9 +23,9 @@ from floto.pages.web.watch import HEARTBEAT
 
 #: Digits of the number of a page.
 _DIGITS = 8
-#: Seconds between two looks at a page that may change without a change of a run.
+#: Seconds between two updates of a page that may change without a change of a run.
 _STEP = 3.0
-#: The version of a listing, and why the last look at its service failed.
+#: The version of a listing, and why its last refresh failed.
 _Seen = tuple[int, str]
 
 
@@ -83,15 +83,15 @@ class ListPages:
                     changed = {id_: row for id_, row in sent["rows"].items() if old["rows"].get(id_) != row}
                     message = f"data: {json.dumps({**sent, 'rows': changed})}\n\n"
             yield message
-            await self._until_news(listing, known, _STEP if query.depends_on_time else HEARTBEAT)
+            await self._until_change(listing, known, _STEP if query.depends_on_time else HEARTBEAT)
 
-    async def _until_news(self, listing: Listing, known: _Seen, seconds: float) -> None:
+    async def _until_change(self, listing: Listing, known: _Seen, seconds: float) -> None:
         end = asyncio.get_running_loop().time() + seconds
         while not self._site.watch.is_stopped and _seen(listing) == known:
             left = end - asyncio.get_running_loop().time()
             if left <= 0:
                 return
-            await self._site.watch.news(left)
+            await self._site.watch.wait_for_change(left)
 
     def _query(self, request: Request) -> tuple[Query, str]:
         """Return what the list is to show, and what is wrong with the filter."""

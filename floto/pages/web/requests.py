@@ -43,7 +43,7 @@ class Guarded:
         self._application, self._guard, self._error_page = application, guard, error_page
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request, or refuse it."""
+        """Respond to a request, or refuse it."""
         if scope["type"] != "http":
             await self._application(scope, receive, send)
             return
@@ -56,7 +56,7 @@ class Guarded:
                 _headers(scope),
             )
         except Refused as refused:
-            response = answer(Request(scope), refused.status, str(refused), self._error_page)
+            response = error_response(Request(scope), refused.status, str(refused), self._error_page)
             await response(scope, receive, guarded)
             return
         if admission.location is not None and admission.cookie is not None:
@@ -88,7 +88,7 @@ def _with_headers(send: Send) -> Send:
     return guarded
 
 
-def answer(request: Request, status: int, message: str, error_page: ErrorPage) -> Response:
+def error_response(request: Request, status: int, message: str, error_page: ErrorPage) -> Response:
     """Return an error as a page to a browser that wants one, else as a sentence."""
     if "text/html" in request.headers.get("accept", ""):
         return error_page(status, visible(message))
@@ -111,7 +111,7 @@ class Errors:
             except ClientDisconnect:
                 return Response()
             except Exception as error:  # noqa: BLE001 - every error gets a response
-                return answer(request, *self._described(error), self._error_page)
+                return error_response(request, *self._described(error), self._error_page)
 
         return handle
 
@@ -119,7 +119,7 @@ class Errors:
         if isinstance(error, Refused):
             return error.status, str(error)
         if isinstance(error, HTTPException):
-            return error.status_code, f"{error.detail.lower()}"
+            return error.status_code, error.detail.lower()
         if isinstance(error, FlotoError):
             return _status(error), str(error)
         number = uuid4().hex[:8]
@@ -134,14 +134,10 @@ def _status(error: FlotoError) -> int:
 
 
 class PageBodies:
-    """A reader of the bodies of requests to the pages, whose memory is bounded together.
+    """A reader of the bodies of requests to the pages, whose memory is bounded together."""
 
-    Args:
-        most: Maximum bytes of the bodies that are being read.
-    """
-
-    def __init__(self, most: int = BODIES_LIMIT) -> None:
-        self._budget = BodyBudget(most)
+    def __init__(self) -> None:
+        self._budget = BodyBudget(BODIES_LIMIT)
 
     async def read(self, request: Request, limit: int) -> bytes:
         """Return the body of a request.

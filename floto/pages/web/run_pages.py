@@ -31,8 +31,8 @@ Help = Sequence[tuple[str, Sequence[str]]]
 
 
 @frozen
-class _News:
-    """What a page is told of an open run."""
+class _RunUpdate:
+    """An update for the page of an open run."""
 
     last: int
     is_closed: bool
@@ -48,10 +48,11 @@ class _News:
 
 
 @define
-class _Look:
-    """The last look at a run that succeeded: its news, the version of the service, and when that was."""
+class _LastRead:
+    """The last read of a run that succeeded."""
 
-    news: _News = _News(last=0, is_closed=False, pollers=None, help=())
+    update: _RunUpdate = _RunUpdate(last=0, is_closed=False, pollers=None, help=())
+    #: The version of the service, and the monotonic time of the read.
     version: object = field(factory=object)
     at: float = -inf
 
@@ -64,10 +65,10 @@ class RunPages:
 
     async def run(self, request: Request) -> Response:
         """Show a run."""
-        asked = self._site.asked(request)
-        domain, run = await self._site.found(request)
+        wanted = self._site.domain_of(request)
+        domain, run = await self._site.find_run(request)
         url = partial(run_url, run.workflow_id, run.run_id, domain)
-        if domain != asked:
+        if domain != wanted:
             return RedirectResponse(url(), 303)
         context: dict[str, Any] = {
             "title": f"{visible(run.workflow_id)} {run.run_id[:8]}",
@@ -96,66 +97,68 @@ class RunPages:
 
     async def latest(self, request: Request) -> Response:
         """Lead to the latest run of a workflow id."""
-        domain, run = await self._site.found(request)
+        domain, run = await self._site.find_run(request)
         return RedirectResponse(run_url(run.workflow_id, run.run_id, domain), 303)
 
     async def document(self, request: Request) -> Response:
         """Send the document of a run."""
-        domain, run = self._site.named(request)
+        domain, run = self._site.run_of(request)
         found = await self._site.in_turn(request, self._site.documents.document, domain, run)
         return document_response(request, found)
 
     async def changes(self, request: Request) -> Response:
         """Send the number of the last event of an open run, and what helps it, whenever they change."""
-        domain, run = self._site.named(request)
+        domain, run = self._site.run_of(request)
         last, is_closed = await self._site.in_turn(request, self._site.documents.last_event_id, domain, run)
         # A run may close between the reading of its document and the first connection, so only a page
         # that was told of the last event gets the status after which a browser does not connect again.
         if is_closed and request.headers.get("last-event-id") == str(last):
             return Response(status_code=204)
-        place = self._site.watch.place()
-        place.__enter__()
-        return Stream(self._run_messages(domain, run), on_end=partial(place.__exit__, None, None, None))
+        connection = self._site.watch.connection()
+        connection.__enter__()
+        on_end = partial(connection.__exit__, None, None, None)
+        return Stream(self._run_messages(domain, run), on_end=on_end)
 
     async def _run_messages(self, domain: str, run: WorkflowExecution) -> AsyncIterator[str]:
-        told, spoke, last = "", monotonic(), _Look()
+        sent, sent_at, last = "", monotonic(), _LastRead()
         watch, what = self._site.watch, f"reading run {run.workflow_id!r}"
         while not watch.is_stopped:
-            problem = await watch.problem_of(what, self._look(domain, run, last))
-            message = problem_message(problem) if problem else last.news.message
-            if message != told:
-                told, spoke = message, monotonic()
+            problem = await watch.problem_of(what, self._read(domain, run, last))
+            message = problem_message(problem) if problem else last.update.message
+            if message != sent:
+                sent, sent_at = message, monotonic()
                 yield message
-            elif monotonic() - spoke >= HEARTBEAT:
-                spoke = monotonic()
+            elif monotonic() - sent_at >= HEARTBEAT:
+                sent_at = monotonic()
                 yield ": heartbeat\n\n"
-            if last.news.is_closed:
+            if last.update.is_closed:
                 return
             await watch.pause(self._site.source.pace.every)
 
-    async def _look(self, domain: str, run: WorkflowExecution, last: _Look) -> None:
-        """Bring the last look at a run up to date."""
+    async def _read(self, domain: str, run: WorkflowExecution, last: _LastRead) -> None:
+        """Read a run again, if it or its pollers may have changed."""
         source = self._site.source
         version = await self._site.in_thread(source.version)
         # Pollers come and go without a change of the service.
         if version is None or version != last.version or monotonic() - last.at >= source.pace.idle:
-            last.news = await self._site.document_calls.execute(partial(self._news, domain, run, last.news))
+            call = partial(self._update, domain, run, last.update)
+            last.update = await self._site.document_calls.execute(call)
             last.version, last.at = version, monotonic()
 
-    def _news(self, domain: str, run: WorkflowExecution, known: _News) -> _News:
-        """Return the news of an open run; ``known`` as it is, if neither the run nor the pollers changed."""
+    def _update(self, domain: str, run: WorkflowExecution, known: _RunUpdate) -> _RunUpdate:
+        """Return the update for a page; ``known`` as it is, if neither the run nor the pollers changed."""
         last, is_closed = self._site.documents.last_event_id(domain, run)
         found = polled(self._site.source.live(), domain)
         pollers = (
-            None if found is None else {place: {each.serves for each in all} for place, all in found.items()}
+            None if found is None else {queue: {each.serves for each in all} for queue, all in found.items()}
         )
         if (known.last, known.pollers) == (last, pollers):
             return known
-        return _News(last, is_closed, pollers, () if is_closed else self._help(domain, run))
+        return _RunUpdate(last, is_closed, pollers, () if is_closed else self._help(domain, run))
 
     async def compare(self, request: Request) -> Response:
         """Show what another spec, which is in the form, decides otherwise in a run, and keeps of it."""
-        domain, run = await self._site.found(request)
+        domain, run = await self._site.find_run(request)
         text = ""
         if request.method == "POST":
             given = await self._site.bodies.form(request)

@@ -1,4 +1,4 @@
-"""Who may read the pages and act on them: checks before every request, and headers on every response.
+"""Checks before every request to the pages, and headers on every response.
 
 Every web page that a user opens can send requests to this machine. The checks, in order:
 
@@ -61,7 +61,7 @@ class Refused(FlotoError):
 
 @frozen
 class Admission:
-    """What a request gets: nothing special, or a redirect that sets the cookie, which is a header's value."""
+    """The result of a check: the request continues, or is redirected with a ``set-cookie`` header."""
 
     location: str | None = None
     cookie: str | None = None

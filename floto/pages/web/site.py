@@ -1,4 +1,4 @@
-"""What all pages share: the service, its threads, and the templates."""
+"""The parts that all pages share: the service, its threads, and the templates."""
 
 from __future__ import annotations
 
@@ -73,18 +73,18 @@ class Site:
         for queue in (self.document_calls, self._file_calls):
             queue.stop()
 
-    def asked(self, request: Request) -> str:
-        """Return the domain that a request names, else the usual one."""
+    def domain_of(self, request: Request) -> str:
+        """Return the domain that a request names, else the default one."""
         return request.query_params.get("domain") or self.source.domain
 
-    def named(self, request: Request) -> tuple[str, WorkflowExecution]:
+    def run_of(self, request: Request) -> tuple[str, WorkflowExecution]:
         """Return the domain and the run that the path of a request names."""
         path = request.path_params
-        return self.asked(request), WorkflowExecution(id_of(path["workflow_id"]), path["run_id"])
+        return self.domain_of(request), WorkflowExecution(id_of(path["workflow_id"]), path["run_id"])
 
-    async def found(self, request: Request) -> tuple[str, RunRow]:
+    async def find_run(self, request: Request) -> tuple[str, RunRow]:
         """Return a run that the path names, and its domain. Raises ``Refused`` if there is none."""
-        path, domain = request.path_params, self.asked(request)
+        path, domain = request.path_params, self.domain_of(request)
         workflow_id, run_id = id_of(path["workflow_id"]), path.get("run_id", "")
         found: tuple[str, RunRow] | None = await self.in_thread(self.source.find, domain, workflow_id, run_id)
         if found is None:
@@ -94,11 +94,11 @@ class Site:
 
     def shared(self, domain: str) -> dict[str, Any]:
         """Return what the templates of all pages need."""
-        is_usual = domain == self.source.domain
+        is_default = domain == self.source.domain
         return {
             "service": visible(self.source.name),
             "domain": domain,
-            "where": "" if is_usual else f"?{urlencode({'domain': domain})}",
+            "where": "" if is_default else f"?{urlencode({'domain': domain})}",
             "allow_actions": self.guard.allow_actions,
             "csrf": self.guard.csrf,
         }

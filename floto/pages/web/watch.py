@@ -1,8 +1,8 @@
-"""Listings that are brought up to date while somebody looks at them, and not otherwise.
+"""Listings that are refreshed while a page shows them, and not otherwise.
 
-A look is a call in a thread, so the event loop never waits for the service. While at least one page is open,
-a task per domain looks at the pace of the service, and less often if a look takes long: at most a fifth of
-the time is spent on looks.
+A refresh is a call in a thread, so the event loop never waits for the service. While at least one page is
+open, a task per domain refreshes its listing at the pace of the service, and less often if that takes long:
+at most a fifth of the time is spent on it.
 """
 
 from __future__ import annotations
@@ -31,10 +31,11 @@ InThread = Callable[..., Awaitable[Any]]
 MOST_VIEWERS = 64
 #: Maximum domains whose runs are kept.
 _MOST_LISTINGS = 8
-#: Seconds that an answer waits for a look, if there is something to show already.
+#: Seconds that a response waits for a refresh, if there is something to show already.
 _PATIENCE = 0.05
-#: Seconds between two messages on a connection without news: proxies and browsers then keep it.
+#: Seconds between two messages on a connection without changes: proxies and browsers then keep it.
 HEARTBEAT = 15.0
+#: Least pause after a refresh, in durations of it.
 _SHARE = 4
 
 
@@ -49,11 +50,13 @@ class Watch:
     def __init__(self, source: Source, in_thread: InThread) -> None:
         self._source, self._in_thread = source, in_thread
         self._listings: dict[str, Listing] = {}
-        self._looks: dict[str, asyncio.Task[None]] = {}
+        #: The refreshes that are running, by domain.
+        self._refreshes: dict[str, asyncio.Task[None]] = {}
         self._loops: dict[str, asyncio.Task[None]] = {}
         self._viewers: Counter[str] = Counter()
-        self._places = 0
-        self._news = asyncio.Event()
+        self._connections = 0
+        #: Set when a listing has changed, and then replaced.
+        self._changed = asyncio.Event()
         self._troubles = TroubleLog(log)
         self._stopped = asyncio.Event()
 
@@ -65,14 +68,14 @@ class Watch:
     def stop(self) -> None:
         """End every stream."""
         self._stopped.set()
-        self._tell()
+        self._notify()
 
     async def fresh(self, domain: str, *, force: bool = False) -> Listing:
-        """Return the listing of a domain, after a look if that does not take long and nobody looks already.
+        """Return the listing of a domain, after a refresh if that is fast and no page refreshes it already.
 
         Args:
             domain: The domain.
-            force: Wait for a look that began after this call.
+            force: Wait for a refresh that began after this call.
 
         Raises:
             FlotoError: if nothing is known yet, and the service cannot be read.
@@ -80,19 +83,19 @@ class Watch:
         listing = self._listing(domain)
         if force:
             await self._in_thread(listing.refresh, force=True)
-            self._tell()
+            self._notify()
         elif not listing.is_loaded:
             await self._in_thread(listing.refresh)
         elif domain not in self._loops:
-            look = self._look(domain, listing)
+            refresh = self._refresh(domain, listing)
             with suppress(TimeoutError):
-                await asyncio.wait_for(asyncio.shield(look), _PATIENCE)
+                await asyncio.wait_for(asyncio.shield(refresh), _PATIENCE)
         return listing
 
     @contextmanager
     def viewer(self, domain: str) -> Iterator[None]:
         """Keep a listing up to date in the block. Raises ``Refused`` if too many pages are open."""
-        with self.place():
+        with self.connection():
             self._viewers[domain] += 1
             if domain not in self._loops:
                 self._loops[domain] = asyncio.create_task(self._follow(domain))
@@ -102,20 +105,20 @@ class Watch:
                 self._viewers[domain] -= 1
 
     @contextmanager
-    def place(self) -> Iterator[None]:
+    def connection(self) -> Iterator[None]:
         """Count a connection in the block. Raises ``Refused`` if there are too many."""
-        if self._places >= MOST_VIEWERS:
+        if self._connections >= MOST_VIEWERS:
             raise Refused(503, "too many pages get updates from this server; close some, and load this one")
-        self._places += 1
+        self._connections += 1
         try:
             yield
         finally:
-            self._places -= 1
+            self._connections -= 1
 
-    async def news(self, seconds: float) -> None:
+    async def wait_for_change(self, seconds: float) -> None:
         """Wait until a listing has changed or the server stops, at most some seconds."""
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._news.wait(), seconds)
+            await asyncio.wait_for(self._changed.wait(), seconds)
 
     def _listing(self, domain: str) -> Listing:
         listing = self._listings.pop(domain, None) or Listing(self._source, domain)
@@ -125,16 +128,17 @@ class Watch:
                 del self._listings[name]
         return listing
 
-    def _look(self, domain: str, listing: Listing) -> asyncio.Task[None]:
-        look = self._looks.get(domain)
-        if look is None or look.done():
-            look = self._looks[domain] = asyncio.create_task(self._refreshed(listing))
-        return look
+    def _refresh(self, domain: str, listing: Listing) -> asyncio.Task[None]:
+        """Return the refresh of a listing that is running, else start one."""
+        refresh = self._refreshes.get(domain)
+        if refresh is None or refresh.done():
+            refresh = self._refreshes[domain] = asyncio.create_task(self._refreshed(listing))
+        return refresh
 
-    async def problem_of(self, what: str, look: Awaitable[object]) -> str:
-        """Wait for a look at the service; return why it failed, which is logged, or an empty string."""
+    async def problem_of(self, what: str, call: Awaitable[object]) -> str:
+        """Wait for a call of the service; return why it failed, which is logged, or an empty string."""
         try:
-            await look
+            await call
         except FlotoError as error:
             self._troubles.failed(what, "%s failed: %s", what, error)
             return visible(str(error))
@@ -149,7 +153,7 @@ class Watch:
         before = listing.version, listing.problem
         listing.problem = await self.problem_of("reading the runs", self._in_thread(listing.refresh))
         if (listing.version, listing.problem) != before:
-            self._tell()
+            self._notify()
 
     async def _follow(self, domain: str) -> None:
         took = 0.0
@@ -159,7 +163,7 @@ class Watch:
                 if self.is_stopped:
                     return
                 began = monotonic()
-                await self._look(domain, self._listing(domain))
+                await self._refresh(domain, self._listing(domain))
                 took = monotonic() - began
         finally:
             del self._loops[domain]
@@ -169,6 +173,6 @@ class Watch:
         with suppress(TimeoutError):
             await asyncio.wait_for(self._stopped.wait(), seconds)
 
-    def _tell(self) -> None:
-        news, self._news = self._news, asyncio.Event()
-        news.set()
+    def _notify(self) -> None:
+        changed, self._changed = self._changed, asyncio.Event()
+        changed.set()

@@ -17,7 +17,7 @@ from floto.runtime.cli.target import check_service
 from floto.runtime.connect import shown_service
 from floto.runtime.loading import absolute_source, load_codec, load_spec
 
-#: What the extras ``server`` and ``ui`` install.
+#: Packages that the extras ``server`` and ``ui`` install.
 _EXTRAS = frozenset({"jinja2", "markupsafe", "starlette", "uvicorn"})
 
 

@@ -23,7 +23,7 @@ from floto.runtime.cli.source import LoadedRun, read_source, source_argument, sp
 
 #: Lines that are printed without --all.
 _LINES = 10
-#: What a line begins with that is a command.
+#: Prefix of a line that is a command.
 _COMMAND = "    "
 
 

@@ -1,4 +1,4 @@
-"""The changes of one run that its page is told of."""
+"""The updates of one run for its page."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ import pytest
 
 from floto.core.swf.shapes import WorkflowExecution
 from floto.pages.web import run_pages
-from floto.pages.web.run_pages import RunPages, _Look
+from floto.pages.web.run_pages import RunPages, _LastRead
 
 
 class Site:
-    """A site whose service has no changes; ``looks`` counts how often the run was read."""
+    """A site whose service has no changes; ``reads`` counts the reads of the run."""
 
     def __init__(self) -> None:
-        self.looks = 0
+        self.reads = 0
         self.source = SimpleNamespace(version=lambda: 1, pace=SimpleNamespace(idle=0.0))
         self.document_calls = self
 
@@ -27,8 +27,8 @@ class Site:
         return call()
 
     async def execute(self, _call: Callable[[], Any]) -> Any:
-        self.looks += 1
-        return _Look().news
+        self.reads += 1
+        return _LastRead().update
 
 
 def test_run_is_read_again_after_the_clock_was_set_back(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -36,7 +36,7 @@ def test_run_is_read_again_after_the_clock_was_set_back(monkeypatch: pytest.Monk
     backwards = itertools.count(1_000_000, -3600)
     monkeypatch.setattr(run_pages, "time", lambda: next(backwards), raising=False)
     site: Any = Site()
-    pages, last = RunPages(site), _Look()
+    pages, last = RunPages(site), _LastRead()
     for _ in range(3):
-        asyncio.run(pages._look("shop", WorkflowExecution("w", "r"), last))  # noqa: SLF001
-    assert site.looks == 3
+        asyncio.run(pages._read("shop", WorkflowExecution("w", "r"), last))  # noqa: SLF001
+    assert site.reads == 3

@@ -2,12 +2,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from floto.pages.document.plan import with_plan
+from floto.pages.document.graph_pixels import with_graph_pixels
 
 
 def plan(boxes: list[dict[str, Any]], *routes: list[list[float]]) -> Any:
     graph = {"boxes": boxes, "routes": [{"points": [*route], "dashed": False} for route in routes]}
-    return with_plan({"graph": graph})["graph"]
+    return with_graph_pixels({"graph": graph})["graph"]
 
 
 def test_boxes_of_layers_and_rows_do_not_overlap() -> None:

@@ -13,7 +13,7 @@ Document = Mapping[str, Any]
 Point = tuple[float, float]
 
 
-def with_plan(document: Document) -> dict[str, Any]:
+def with_graph_pixels(document: Document) -> dict[str, Any]:
     """Return a document whose graph is in pixels.
 
     Its boxes are ``{"task", "group", "left", "top"}`` with a task or a group of -1, and its routes ``{"path",
