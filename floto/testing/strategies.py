@@ -16,7 +16,6 @@ from floto.core.spec.retry import ExponentialBackoff, FixedDelay, InstantRetry, 
 from floto.core.spec.rules.joins import Join
 from floto.core.swf.history import History
 from floto.testing.random_specs import (
-    SMALL_VALUES,
     Maker,
     Making,
     random_specs,
@@ -42,11 +41,6 @@ def json_values() -> st.SearchStrategy[Any]:
         lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
         max_leaves=6,
     )
-
-
-def small_values() -> st.SearchStrategy[Any]:
-    """Return a strategy of inputs of a few characters."""
-    return SMALL_VALUES
 
 
 def retry_strategies() -> st.SearchStrategy[RetryStrategy | None]:
@@ -140,7 +134,7 @@ def scripts(most: int = 320) -> st.SearchStrategy[tuple[int, ...]]:
 
 
 @st.composite
-def _cut(draw: st.DrawFn, simulations: st.SearchStrategy[Simulation]) -> History:
+def _truncated(draw: st.DrawFn, simulations: st.SearchStrategy[Simulation]) -> History:
     history = draw(simulations).main
     end = draw(st.integers(1, len(history)))
     return History(history.events[:end], history.execution)
@@ -155,7 +149,7 @@ def histories(
         specs: A spec, or a strategy of specs.
         **simulated: Further arguments of ``runs``.
     """
-    return _cut(runs(specs, **simulated))
+    return _truncated(runs(specs, **simulated))
 
 
 # specs() has an argument of the same name.

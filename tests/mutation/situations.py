@@ -26,7 +26,8 @@ from floto import (
 from floto.core.payloads import payload
 from floto.core.spec.rules.joins import JoinOption
 from floto.testing import NONE, Faults, Simulation, fails, returns, times_out
-from floto.testing.strategies import json_values, runs, small_values, specs
+from floto.testing.random_specs import SMALL_VALUES
+from floto.testing.strategies import json_values, runs, specs
 from tests.property.limited_specs import limited
 
 #: What ``simulate`` is given.
@@ -51,7 +52,7 @@ def noise(size: int, seed: int) -> str:
 
 def usual() -> st.SearchStrategy[Arguments]:
     """All kinds of tasks, faults and orders."""
-    return _runs(specs(), input=small_values() | json_values())
+    return _runs(specs(), input=SMALL_VALUES | json_values())
 
 
 def repeating() -> st.SearchStrategy[Arguments]:
@@ -59,7 +60,7 @@ def repeating() -> st.SearchStrategy[Arguments]:
     some = specs(most=3, depth=1).filter(lambda spec: bool(spec.activity_tasks))
     refusals = st.builds(Faults, refuses=st.sampled_from([0.3, 0.6]), most=st.sampled_from([10, 60]))
     faults = _FAULTS | _FEW_FAULTS | refusals
-    return _runs(some.map(_again) | some.map(_always), input=small_values(), faults=faults)
+    return _runs(some.map(_again) | some.map(_always), input=SMALL_VALUES, faults=faults)
 
 
 def undone() -> st.SearchStrategy[Arguments]:

@@ -109,7 +109,7 @@ def test_small_specs_are_explored_exhaustively_and_reported() -> None:
     assert "exhaustive: all 2 runs; random: 0 runs" in str(report)
     report = check(SMALL, faults=Faults.all(), max_examples=100)
     assert not report.explored.is_complete
-    assert report.explored.departures == 1
+    assert report.explored.deviations == 1
     assert report.runs == 100 > report.explored.runs
     assert "with at most 1 deviation from the default schedule" in str(report)
     large = check(spec(), codec=OWN, max_examples=3)

@@ -10,7 +10,8 @@ from hypothesis import given
 
 from floto.testing import INVARIANTS, RUN_INVARIANTS, Faults, Simulation
 from floto.testing.checking.verifying import verify_run
-from floto.testing.strategies import runs, small_values, specs
+from floto.testing.random_specs import SMALL_VALUES
+from floto.testing.strategies import runs, specs
 from tests.property.setup import SETTINGS, TROUBLE
 
 #: Faults of the runs. Many faults of one sort lead further than a few of each.
@@ -29,7 +30,7 @@ def test_the_invariants_hold(name: str) -> None:
     """Every invariant, of every decision and of the whole; a failure names the one that does not."""
 
     @SETTINGS
-    @given(runs(specs(), input=small_values(), faults=FAULTS[name]))
+    @given(runs(specs(), input=SMALL_VALUES, faults=FAULTS[name]))
     def check(run: Simulation) -> None:
         verify_run(run)
         assert all(info.close_status for info in run.infos)

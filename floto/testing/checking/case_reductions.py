@@ -27,15 +27,15 @@ _Key = TypeVar("_Key")
 def size(case: Case) -> tuple[int, ...]:
     """Return the size of a case, for comparison: tasks, deviations, faults, settings and arguments."""
     tasks = len(case.spec.all_tasks) + sum(len(spec.all_tasks) for spec in case.children.values())
-    unusual = [number for number in case.script if number]
+    deviations = [number for number in case.script if number]
     return (
         tasks,
-        len(unusual),
+        len(deviations),
         len(_faults(case)),
         len(case.script),
         sum(len(ways.parts(case)) for ways in (_BY_REQUIREMENTS, _BY_SETTINGS)),
         len(case.activities) + len(case.children) + (case.input is not None),
-        sum(unusual),
+        sum(deviations),
     )
 
 
@@ -51,15 +51,15 @@ def _without_tasks(case: Case, ids: Sequence[str]) -> Iterator[Case]:
     for bridged in (True, False):
         spec = with_graphs(case.spec, partial(fewer, ids=ids, bridged=bridged))
         yield evolve(case, spec=spec)
-        yield from _moved(case, spec)
+        yield from _with_deviation_elsewhere(case, spec)
 
 
-def _moved(case: Case, spec: DeciderSpec) -> Iterator[Case]:
+def _with_deviation_elsewhere(case: Case, spec: DeciderSpec) -> Iterator[Case]:
     """Yield another spec with the only deviation of a case at each choice where it can occur."""
-    unusual = _unusual(case)
-    if len(unusual) != 1:
+    deviations = _deviations(case)
+    if len(deviations) != 1:
         return
-    number, wrong = case.script[unusual[0]], _taken(case)[unusual[0]]
+    number, wrong = case.script[deviations[0]], _taken(case)[deviations[0]]
     other = evolve(case, spec=spec, script=())
     for place, taken in enumerate(_taken(other)):
         if (taken.of, taken.options) == (wrong.of, wrong.options):
@@ -88,7 +88,7 @@ def _places(case: Case) -> list[int]:
     return list(range(len(case.script)))
 
 
-def _unusual(case: Case) -> list[int]:
+def _deviations(case: Case) -> list[int]:
     return [place for place, number in enumerate(case.script) if number]
 
 
@@ -97,7 +97,7 @@ def _without_places(case: Case, places: Sequence[int]) -> Iterator[Case]:
     yield _scripted(case, [number for place, number in enumerate(case.script) if place not in gone])
 
 
-def _usual(case: Case, places: Sequence[int]) -> Iterator[Case]:
+def _with_defaults(case: Case, places: Sequence[int]) -> Iterator[Case]:
     gone = set(places)
     yield _scripted(case, [0 if place in gone else number for place, number in enumerate(case.script)])
 
@@ -111,7 +111,7 @@ def _faults(case: Case) -> list[str]:
     return [name for name in FAULT_NAMES if getattr(case.faults, name)]
 
 
-def _as_usual(case: Case, _: Sequence[str]) -> Iterator[Case]:
+def _without_any_fault(case: Case, _: Sequence[str]) -> Iterator[Case]:
     """Yield the case without faults, in the default order."""
     yield evolve(case, faults=NONE, script=())
 
@@ -119,8 +119,8 @@ def _as_usual(case: Case, _: Sequence[str]) -> Iterator[Case]:
 def _without_faults(case: Case, names: Sequence[str]) -> Iterator[Case]:
     """Yield the case without faults that never occurred, and without their numbers in the script."""
     simulator = case.simulator()
-    befell = simulator.run().befell
-    gone = [name for name in names if not befell.get(name)]
+    occurred = simulator.run().befell
+    gone = [name for name in names if not occurred.get(name)]
     numbers = [taken.number for taken in simulator.choices.taken if taken.of not in gone]
     rest = evolve(case.faults, **dict.fromkeys(gone, 0))
     yield _scripted(evolve(case, faults=rest if len(gone) < len(_faults(case)) else NONE), numbers)
@@ -146,10 +146,10 @@ _BY_REQUIREMENTS = Reduction(_requirements, _without_requirements)
 _BY_SETTINGS: Reduction[Case] = Reduction(lambda case: settings_of_spec(case.spec), _by_default)
 #: Reductions that remove most come first.
 REDUCTIONS: tuple[Reduction[Case], ...] = (
-    Reduction(lambda case: ["all"] if _faults(case) else [], _as_usual),
+    Reduction(lambda case: ["all"] if _faults(case) else [], _without_any_fault),
     Reduction(_task_ids, _without_tasks),
     Reduction(_places, _without_places),
-    Reduction(_unusual, _usual),
+    Reduction(_deviations, _with_defaults),
     Reduction(_faults, _without_faults),
     _BY_REQUIREMENTS,
     _BY_SETTINGS,

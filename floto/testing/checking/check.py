@@ -47,7 +47,7 @@ class Report:
     @property
     def is_exhaustive(self) -> bool:
         """True if all runs with at most one deviation from the default schedule were checked."""
-        return self.explored.is_complete or self.explored.departures > 0
+        return self.explored.is_complete or self.explored.deviations > 0
 
     def __str__(self) -> str:
         """Return a summary and a table of the coverage."""

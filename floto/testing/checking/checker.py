@@ -20,7 +20,7 @@ from floto.testing.simulation.faults import FAULT_NAMES, Faults
 from floto.testing.simulation.result import Simulation
 from floto.testing.simulation.simulator import Simulator
 
-NOTHING_EXPLORED = Explored(runs=0, whole=0, departures=0, is_complete=False)
+NOTHING_EXPLORED = Explored(runs=0, whole=0, deviations=0, is_complete=False)
 #: Distance between the seeds of runs of checks with consecutive seeds.
 _SEEDS = 1_000_003
 #: Share of the faults that a random run omits.

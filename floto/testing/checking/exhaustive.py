@@ -10,7 +10,7 @@ from attrs import frozen
 from floto.testing.simulation.choices import Script, Taken
 
 #: Choice number that selects the second of two options, for ``pick`` and ``happens`` alike.
-_HAPPENS = 255
+_SECOND = 255
 _TWO = 2
 
 
@@ -23,7 +23,7 @@ class Explored:
     #: Number of runs in completed rounds.
     whole: int
     #: Every run with at most so many deviations from the default schedule was made.
-    departures: int
+    deviations: int
     #: True if there are no other runs.
     is_complete: bool
 
@@ -31,9 +31,9 @@ class Explored:
         """One sentence."""
         if self.is_complete:
             return f"exhaustive: all {self.whole:,} runs"
-        if not self.departures:
+        if not self.deviations:
             return "not exhaustive: too many runs"
-        deviations = "1 deviation" if self.departures == 1 else f"{self.departures} deviations"
+        deviations = "1 deviation" if self.deviations == 1 else f"{self.deviations} deviations"
         return f"exhaustive: all {self.whole:,} runs with at most {deviations} from the default schedule"
 
 
@@ -46,29 +46,29 @@ def explore(
     into ``most`` runs, so that the rest can be better spent; ``is_over`` ends it all the same.
     """
     made: list[tuple[Script, Sequence[Taken]]] = [((), run(()))]
-    runs, departures = 1, 0
+    runs, deviations = 1, 0
     while True:
         more = sum(_count(script, taken) for script, taken in made)
         if not more or runs + more > most:
-            return Explored(runs, runs, departures, is_complete=not more)
-        scripts = list(chain.from_iterable(_departing(*each) for each in made))
+            return Explored(runs, runs, deviations, is_complete=not more)
+        scripts = list(chain.from_iterable(_with_one_more(*each) for each in made))
         made, whole = [], runs
         for script in scripts:
             if is_over():
-                return Explored(runs, whole, departures, is_complete=False)
+                return Explored(runs, whole, deviations, is_complete=False)
             made.append((script, run(script)))
             runs += 1
-        departures += 1
+        deviations += 1
 
 
 def _count(script: Script, taken: Sequence[Taken]) -> int:
     return sum(choice.options - 1 for choice in taken[len(script) :])
 
 
-def _departing(script: Script, taken: Sequence[Taken]) -> Iterator[Script]:
+def _with_one_more(script: Script, taken: Sequence[Taken]) -> Iterator[Script]:
     """Yield the scripts with one more deviation, behind those that a script has already."""
     for place in range(len(script), len(taken)):
-        usual = (0,) * (place - len(script))
+        defaults = (0,) * (place - len(script))
         options = taken[place].options
-        for number in (_HAPPENS,) if options == _TWO else range(1, options):
-            yield (*script, *usual, number)
+        for number in (_SECOND,) if options == _TWO else range(1, options):
+            yield (*script, *defaults, number)

@@ -102,7 +102,7 @@ def _minimized_moment(
         left=budget,
         is_over=is_over,
     )
-    pair = _cut(search, broken)
+    pair = _smallest(search, broken)
     smallest = _broken(invariant, pair.spec, pair.history, violation.codec) or violation
     reproduction = BrokenMoment(
         invariant=invariant,
@@ -126,7 +126,7 @@ def _shows_the_same(broken: Callable[[T], Violation | None], violation: Violatio
     return alike
 
 
-def _cut(search: Search[T], broken: Callable[[T], Violation | None]) -> T:
+def _smallest(search: Search[T], broken: Callable[[T], Violation | None]) -> T:
     """Return the smallest candidate with the same sentence; if that is large, one that breaks the invariant.
 
     Sentences may differ from case to case; but another sentence may be another problem as well.

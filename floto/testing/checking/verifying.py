@@ -22,7 +22,6 @@ from floto.testing.invariants.violation import (
 )
 from floto.testing.reading.moment import Moment
 from floto.testing.simulation.case import Case
-from floto.testing.simulation.choices import Choices
 from floto.testing.simulation.outcomes import ActivitiesError
 from floto.testing.simulation.result import SimulatedStep, Simulation
 from floto.testing.simulation.simulator import Simulator
@@ -72,9 +71,9 @@ def check_whole(simulation: Simulation, properties: Sequence[RunInvariant]) -> N
             raise Violation(each, sentence_of(error, each), simulation.spec, simulation.main) from error
 
 
-def simulate_case(case: Case, choices: Choices | None = None) -> Simulation:
+def simulate_case(case: Case) -> Simulation:
     """Simulate a case; raises ``Violation`` where deciding raises or SWF refuses the response."""
-    simulator = case.simulator(choices)
+    simulator = case.simulator()
     for _ in decided_steps(simulator, case):
         pass
     return simulator.simulation()

@@ -20,11 +20,11 @@ from floto.testing.invariants import (
     attempts,
     cleanup,
     closes,
-    cost,
     data,
     determinism,
     expected_decisions,
     generators,
+    incremental,
     inputs,
     law,
     limits,
@@ -108,7 +108,7 @@ _TABLE: tuple[tuple[int, _Holds], ...] = (
     (13, expected_decisions.rare_things_are_followed_by_what_is_called_for),
     (16, states.state_is_what_the_history_says),
     (15, saturation.limits_are_kept_in_a_crowd),
-    (16, cost.carried_forward_equals_from_scratch),
+    (16, incremental.carried_forward_equals_from_scratch),
 )
 #: The invariants of every decision; their numbers are those of the list in docs/testing.md.
 INVARIANTS: tuple[Invariant, ...] = tuple(

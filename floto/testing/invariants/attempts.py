@@ -7,7 +7,7 @@ from itertools import pairwise
 
 from floto.core.decide.decide import decide
 from floto.testing.invariants import variants
-from floto.testing.invariants.sameness import difference
+from floto.testing.invariants.differences import difference
 from floto.testing.invariants.violation import broken
 from floto.testing.reading import oracle
 from floto.testing.reading.moment import Moment

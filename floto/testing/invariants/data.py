@@ -116,17 +116,15 @@ def data_flow(moment: Moment) -> None:
         has_store = moment.codec.payloads is not None
         expected = added(row(task, given, given.context), task, moment.summary, has_store=has_store)
         if expected is not None and decision != expected:
-            names = [
-                each for each in vars_of(expected) if getattr(decision, each, None) != getattr(expected, each)
-            ]
             wrong = ", ".join(
                 f"{each} {shown(getattr(decision, each, None))}, not {shown(getattr(expected, each))}"
-                for each in names
+                for each in _field_names(expected)
+                if getattr(decision, each, None) != getattr(expected, each)
             )
             broken(f"task {id_!r} is started with {wrong}")
 
 
-def vars_of(decision: Decision) -> tuple[str, ...]:
+def _field_names(decision: Decision) -> tuple[str, ...]:
     """Return the names of the fields of a decision."""
     return tuple(type(decision).__annotations__)
 

@@ -10,11 +10,11 @@ from floto.core.errors import SpecError
 from floto.core.spec.codec import Codec
 from floto.core.spec.decider_spec import DeciderSpec
 from floto.core.swf.history import History
+from floto.testing.invariants.differences import check_same
 from floto.testing.invariants.own_code import is_own
 from floto.testing.invariants.purity import call_and_watch
-from floto.testing.invariants.sameness import difference
 from floto.testing.invariants.violation import broken
-from floto.testing.reading.identity import once
+from floto.testing.reading.identity_cache import cached_by_identity
 from floto.testing.reading.moment import Moment
 
 #: Round trips cost more than deciding: check one decision point in so many.
@@ -23,9 +23,7 @@ _ONE_IN = 4
 
 def recorded_decisions_are_made_again(moment: Moment) -> None:
     """Deciding on the same history once more gives the same decisions."""
-    said = difference(moment.decisions, decide(moment.spec, moment.history, codec=moment.codec))
-    if said:
-        broken(f"decided once more, {said}")
+    check_same(moment.decisions, decide(moment.spec, moment.history, codec=moment.codec), "decided once more")
 
 
 def nothing_outside_is_looked_at(moment: Moment) -> None:
@@ -48,12 +46,12 @@ def the_history_is_left_as_it_was(moment: Moment) -> None:
             broken("deciding changed the history: events must be left as they are")
 
 
-@once
+@cached_by_identity
 def _has_own(spec: DeciderSpec) -> bool:
     return any(map(is_own, (*spec.all_tasks, *(task.retry_strategy for task in spec.all_tasks))))
 
 
-@once
+@cached_by_identity
 def _first_seen(spec: DeciderSpec) -> str:
     return repr(spec)
 
@@ -63,12 +61,11 @@ def json_keeps_the_spec(moment: Moment) -> None:
     for again in _rewritten(moment.spec, moment.codec) if moment.is_one_in(_ONE_IN) else ():
         if again != moment.spec:
             broken(f"the spec differs after a round trip through JSON: {again}")
-        said = difference(moment.decisions, decide(again, moment.history, codec=moment.codec))
-        if said:
-            broken(f"after a round trip of the spec through JSON, {said}")
+        decisions = decide(again, moment.history, codec=moment.codec)
+        check_same(moment.decisions, decisions, "after a round trip of the spec through JSON")
 
 
-@once
+@cached_by_identity
 def _rewritten(spec: DeciderSpec, codec: Codec) -> tuple[DeciderSpec, ...]:
     """Return the spec as read back from JSON; nothing where the codec does not know all its classes."""
     try:
@@ -93,6 +90,5 @@ def pages_come_in_any_order(moment: Moment) -> None:
     again = History.from_swf(reversed(raw), moment.history.execution)
     if again != moment.history:
         broken("the history differs after a round trip through SWF's events")
-    said = difference(moment.decisions, decide(moment.spec, again, codec=moment.codec))
-    if said:
-        broken(f"with the history's pages in reverse order, {said}")
+    decisions = decide(moment.spec, again, codec=moment.codec)
+    check_same(moment.decisions, decisions, "with the history's pages in reverse order")

@@ -6,17 +6,14 @@ import zlib
 
 from floto.core.decide.decide import decide
 from floto.testing.invariants import mutated_histories
+from floto.testing.invariants.differences import check_same
 from floto.testing.invariants.own_code import is_own
-from floto.testing.invariants.sameness import difference
-from floto.testing.invariants.violation import broken
 from floto.testing.reading.moment import Moment
 
 
 def exactly_what_is_called_for(moment: Moment) -> None:
     """All decisions, and no others, are made that the spec calls for after this history, in order."""
-    said = difference(moment.expected.decisions, moment.decisions)
-    if said:
-        broken(said)
+    check_same(moment.expected.decisions, moment.decisions)
 
 
 def rare_things_are_followed_by_what_is_called_for(moment: Moment) -> None:
@@ -28,7 +25,5 @@ def rare_things_are_followed_by_what_is_called_for(moment: Moment) -> None:
     history = mutated_histories.mutated(moment.history, moment.decisions, number)
     if history is not None:
         found = decide(moment.spec, history, codec=moment.codec)
-        demanded = Moment(moment.spec, history, found, moment.codec).expected
-        said = difference(demanded.decisions, found)
-        if said:
-            broken(f"with a mutated history, {said}")
+        expected = Moment(moment.spec, history, found, moment.codec).expected
+        check_same(expected.decisions, found, "with a mutated history")

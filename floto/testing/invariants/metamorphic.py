@@ -14,8 +14,7 @@ from floto.core.swf import events as e
 from floto.core.swf.decisions import ContinueAsNewWorkflowExecution
 from floto.core.swf.history import History
 from floto.testing.invariants import variants
-from floto.testing.invariants.sameness import difference
-from floto.testing.invariants.violation import broken
+from floto.testing.invariants.differences import check_same
 from floto.testing.reading.moment import Moment
 
 _MARKER = e.MarkerRecorded(marker_name="noise", decision_task_completed_event_id=1)
@@ -70,6 +69,4 @@ def _continues(moment: Moment) -> bool:
 def _check(moment: Moment, other: History | None, when: str) -> None:
     if other is None:
         return
-    said = difference(moment.decisions, decide(moment.spec, other, codec=moment.codec))
-    if said:
-        broken(f"{when}, {said}")
+    check_same(moment.decisions, decide(moment.spec, other, codec=moment.codec), when)

@@ -55,31 +55,31 @@ _UNREADABLE = "floto:zlib:?"
 _TWIN = '{"type":"floto.specs.task.ActivityTask","name":"work","version":"v1","id_":"twin"}'
 
 
-def _noise(size: int) -> str:
+def _incompressible(size: int) -> str:
     """Return incompressible text of ``size`` characters."""
     blocks = (sha512(str(number).encode()).hexdigest() for number in range(size // 128 + 1))
     return "".join(blocks)[:size]
 
 
 #: Two of these do not fit into one payload.
-_LARGE = f'"{_noise(40_000)}"'
+_LARGE = f'"{_incompressible(40_000)}"'
 
 
 def mutated(history: History, decisions: Sequence[Decision], number: int) -> History | None:
     """Return the history with one rare mutation, chosen by a number; None where it does not apply."""
     if not history.events:
         return None
-    edits = _that_fit(decisions)
-    return edits[number % len(edits)](history, decisions, number // len(edits))
+    mutations = _that_apply(decisions)
+    return mutations[number % len(mutations)](history, decisions, number // len(mutations))
 
 
-def _that_fit(decisions: Sequence[Decision]) -> tuple[_Edit, ...]:
+def _that_apply(decisions: Sequence[Decision]) -> tuple[_Mutation, ...]:
     """Return the mutations that apply where these decisions are made, the rarest first."""
     if any(isinstance(each, RequestCancelExternalWorkflowExecution) for each in decisions):
         return _WHILE_STOPPING
     if any(map(_waits, decisions)):
         return _BEFORE_A_RETRY
-    return _AT_THE_END if any(type(each) in CLOSE_DECISIONS for each in decisions) else _EDITS
+    return _AT_THE_END if any(type(each) in CLOSE_DECISIONS for each in decisions) else _MUTATIONS
 
 
 def _waits(decision: Decision) -> bool:
@@ -122,10 +122,10 @@ def _wait_canceled(history: History, decisions: Sequence[Decision], number: int)
 
 def _stop_refused(history: History, decisions: Sequence[Decision], number: int) -> History | None:
     """Let SWF refuse the cancel request for a child, several times."""
-    asked = [each for each in decisions if name(each) == "RequestCancelExternalWorkflowExecution"]
-    if not asked:
+    requests = [each for each in decisions if name(each) == "RequestCancelExternalWorkflowExecution"]
+    if not requests:
         return None
-    decision = asked[number % len(asked)]
+    decision = requests[number % len(requests)]
     row = [_STOP_REFUSED[0]] * (_TIMES[number // 2 % 5] - 1) + [_STOP_REFUSED[number % 2]]
     return appended(history, _refused_stops(decision, row, len(history)))
 
@@ -245,8 +245,8 @@ def _failed(history: History, _: Sequence[Decision], number: int) -> History | N
     return evolve(history, events=events) if changed else None
 
 
-_Edit = Callable[[History, Sequence[Decision], int], History | None]
-_EDITS: tuple[_Edit, ...] = (
+_Mutation = Callable[[History, Sequence[Decision], int], History | None]
+_MUTATIONS: tuple[_Mutation, ...] = (
     _refused,
     _results,
     _failed,
@@ -262,8 +262,8 @@ _EDITS: tuple[_Edit, ...] = (
     _checkpoint,
     _awaits_parts,
 )
-_WHILE_STOPPING: tuple[_Edit, ...] = (_stop_refused, _stop_refused, _failed, _canceled)
-_BEFORE_A_RETRY: tuple[_Edit, ...] = (
+_WHILE_STOPPING: tuple[_Mutation, ...] = (_stop_refused, _stop_refused, _failed, _canceled)
+_BEFORE_A_RETRY: tuple[_Mutation, ...] = (
     _refused,
     _refused,
     _results,
@@ -272,4 +272,4 @@ _BEFORE_A_RETRY: tuple[_Edit, ...] = (
     _wait_canceled,
 )
 #: Where the run is about to close, most mutations do not apply.
-_AT_THE_END: tuple[_Edit, ...] = (_results, _child_begins, _refused, _failed, _results, _canceled, _input)
+_AT_THE_END: tuple[_Mutation, ...] = (_results, _child_begins, _refused, _failed, _results, _canceled, _input)

@@ -20,11 +20,11 @@ from floto.core.state.failures import Failure, failure_of
 from floto.core.state.state import Kind, Status
 from floto.core.swf.field_validation import problems
 from floto.core.swf.identifiers import shown
+from floto.testing.invariants.differences import apart
 from floto.testing.invariants.purity import call_and_watch
-from floto.testing.invariants.sameness import apart
 from floto.testing.invariants.violation import broken
 from floto.testing.reading import oracle
-from floto.testing.reading.identity import once
+from floto.testing.reading.identity_cache import cached_by_identity
 from floto.testing.reading.moment import Moment
 
 #: Attempts that fit into the 25,000 events of a history, at six events each.
@@ -74,7 +74,7 @@ def retry(number: int, reason: str = "Failure", seed: str = "seed") -> Retry:
     return Retry(task_id="task", seed=seed, failures=(failure,) * number)
 
 
-@once
+@cached_by_identity
 def _problem(strategy: RetryStrategy) -> str | None:
     for asked in (retry(number, reason) for number in _NUMBERS for reason in _REASONS):
         try:
@@ -104,7 +104,7 @@ def _reasons(moment: Moment, id_: str) -> Iterator[str]:
             yield failure.reason
 
 
-@once
+@cached_by_identity
 def _gives_up(strategy: RetryStrategy, reason: str) -> bool:
     return strategy.delay(retry(ATTEMPTS, reason)) is None
 
@@ -119,7 +119,7 @@ def joins_are_functions(moment: Moment) -> None:
                 broken(f"task {id_!r}: its join {shown(join)} {problem}")
 
 
-@once
+@cached_by_identity
 def _join_problem(join: Join, required: int) -> str | None:
     """Return how the verdicts on as many required tasks show that a join is not a function of its tally."""
     for tally in _tallies(required):
@@ -152,11 +152,11 @@ def kinds_are_functions(moment: Moment) -> None:
     """Each task returns the same for the same argument: its key, its start decision and its result."""
     for id_, task in moment.known.items():
         if is_own(task):
-            for what, ask in _questions(moment, id_, task):
+            for what, ask in _calls(moment, id_, task):
                 _check_pure(id_, task, what, ask)
 
 
-def _questions(moment: Moment, id_: str, task: Task) -> Iterator[tuple[str, Callable[[Task], Any]]]:
+def _calls(moment: Moment, id_: str, task: Task) -> Iterator[tuple[str, Callable[[Task], Any]]]:
     yield "key", lambda task: task.key
     if moment.summary.completed(task.key):
         item = moment.summary.item(task.key)
@@ -170,12 +170,12 @@ def _questions(moment: Moment, id_: str, task: Task) -> Iterator[tuple[str, Call
 
 def _check_pure(id_: str, task: Task, what: str, ask: Callable[[Task], Any]) -> None:
     copy: Any = evolve(cast("Any", task))
-    first, looked = call_and_watch(lambda: _answer(ask, task))
+    first, looked = call_and_watch(lambda: _result_of(ask, task))
     if looked is not None:
         broken(
             f"task {id_!r}: {what} of {oracle.name(task)} reads {looked}; use its fields and arguments alone"
         )
-    for again in (_answer(ask, task), _answer(ask, copy)):
+    for again in (_result_of(ask, task), _result_of(ask, copy)):
         if again != first:
             one, other = apart(first, again)
             broken(
@@ -189,7 +189,7 @@ class _Raised:
     message: str
 
 
-def _answer(ask: Callable[[Task], Any], task: Task) -> Any:
+def _result_of(ask: Callable[[Task], Any], task: Task) -> Any:
     """Return the result of a method of a task, or the error that it raised."""
     try:
         return ask(task)
@@ -204,7 +204,7 @@ def kinds_start_what_they_wait_for(moment: Moment) -> None:
         task = graph.tasks[id_]
         if due.timer_id or not is_own(task):
             continue
-        decision = _answer(lambda task: task.start(moment.given_to(id_)), task)  # noqa: B023
+        decision = _result_of(lambda task: task.start(moment.given_to(id_)), task)  # noqa: B023
         if isinstance(decision, _Raised):
             continue
         if decision is None:

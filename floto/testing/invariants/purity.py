@@ -10,15 +10,15 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any, TypeVar
 
-_Answer = TypeVar("_Answer")
+_Result = TypeVar("_Result")
 
 _CLOCKS = frozenset({"now", "utcnow", "today"})
 #: Functions of ``time`` that read no clock.
 _HARMLESS_TIME = frozenset({"sleep", "strptime", "mktime", "get_clock_info"})
-_DICE = frozenset({"urandom", "getrandom"})
+_RANDOM = frozenset({"urandom", "getrandom"})
 
 
-def call_and_watch(function: Callable[[], _Answer]) -> tuple[_Answer, str | None]:
+def call_and_watch(function: Callable[[], _Result]) -> tuple[_Result, str | None]:
     """Call a function; return its result and a description of the first impure call it made, if any."""
     before = sys.getprofile()
     if before is not None:
@@ -36,12 +36,12 @@ def call_and_watch(function: Callable[[], _Answer]) -> tuple[_Answer, str | None
     gc.disable()
     sys.setprofile(look)
     try:
-        answer = function()
+        result = function()
     finally:
         sys.setprofile(None)
         if collects:
             gc.enable()
-    return answer, seen[0] if seen else None
+    return result, seen[0] if seen else None
 
 
 def _found(called: Any, frame: FrameType) -> str | None:
@@ -51,8 +51,8 @@ def _found(called: Any, frame: FrameType) -> str | None:
         return f"the clock (time.{name})"
     if name in _CLOCKS and isinstance(owner, type) and owner.__name__ in ("datetime", "date"):
         return f"the clock ({owner.__name__}.{name})"
-    if name in _DICE or owner is _SHARED_DICE:
-        return f"random numbers (random.{name})" if owner is _SHARED_DICE else f"random numbers (os.{name})"
+    if name in _RANDOM or owner is _SHARED_RANDOM:
+        return f"random numbers (random.{name})" if owner is _SHARED_RANDOM else f"random numbers (os.{name})"
     if name == "open" and module in ("io", "_io"):
         return "a file (open)"
     if module == "builtins" and name in ("hash", "id") and not frame.f_code.co_filename.startswith("<attrs"):
@@ -67,4 +67,4 @@ def _looked_up(frame: FrameType, event: str) -> str | None:
 _ENVIRON = type(os.environ)
 _ENVIRONMENT = frozenset({_ENVIRON.__getitem__.__code__, _ENVIRON.__iter__.__code__})
 #: The shared generator of the module ``random``; a seeded one of the user's own is deterministic.
-_SHARED_DICE = getattr(random.random, "__self__", None)
+_SHARED_RANDOM = getattr(random.random, "__self__", None)

@@ -32,7 +32,7 @@ from floto.testing.invariants.own_code import is_own, retry
 from floto.testing.invariants.violation import broken
 from floto.testing.reading import oracle, waits
 from floto.testing.reading.expected_status import Due, delay_after, status_after, subject_of
-from floto.testing.reading.identity import once
+from floto.testing.reading.identity_cache import cached_by_identity
 from floto.testing.reading.moment import Moment
 
 #: Failures after which the strategies are compared; more than their retries in most specs.
@@ -125,7 +125,7 @@ def refusals_are_asked_again_as_promised(moment: Moment) -> None:  # noqa: ARG00
         broken(problem)
 
 
-@once
+@cached_by_identity
 def _refused_problem(
     refused: RetryStrategy, refused_timer: RetryStrategy, not_served: RetryStrategy
 ) -> str | None:

@@ -21,8 +21,7 @@ from floto.core.swf.limits import DATA_LIMIT, OPEN_LIMIT
 from floto.core.swf.shapes import ActivityType, TaskList
 from floto.core.swf.wire import decision_to_swf
 from floto.testing.invariants import variants
-from floto.testing.invariants.sameness import difference
-from floto.testing.invariants.violation import broken
+from floto.testing.invariants.differences import check_same
 from floto.testing.reading.expected_decisions import RESPONSE
 from floto.testing.reading.moment import Moment
 from floto.testing.reading.oracle import RETRY
@@ -79,9 +78,7 @@ def limits_are_kept_in_a_crowd(moment: Moment) -> None:
     number //= seldom
     spec, history = saturation[number % len(saturation)](moment, number // len(saturation))
     found = decide(spec, history, codec=moment.codec)
-    said = difference(Moment(spec, history, found, moment.codec).expected.decisions, found)
-    if said:
-        broken(f"at saturation, {said}")
+    check_same(Moment(spec, history, found, moment.codec).expected.decisions, found, "at saturation")
 
 
 def _waits(moment: Moment) -> bool:

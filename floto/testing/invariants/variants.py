@@ -43,16 +43,16 @@ def _moved(data: Any, before: int, by: int) -> Any:
 
 def redelivered(history: History) -> History | None:
     """Return the history after its decision task timed out and was scheduled again; None if none is open."""
-    asked = history.events[-1] if history.events else None
-    if asked is None or not isinstance(asked.data, e.DecisionTaskStarted):
+    started = history.events[-1] if history.events else None
+    if started is None or not isinstance(started.data, e.DecisionTaskStarted):
         return None
-    scheduled = history.events[asked.data.scheduled_event_id - 1].data
+    scheduled = history.events[started.data.scheduled_event_id - 1].data
     timed_out = e.DecisionTaskTimedOut(
         timeout_type="START_TO_CLOSE",
-        scheduled_event_id=asked.data.scheduled_event_id,
-        started_event_id=asked.id,
+        scheduled_event_id=started.data.scheduled_event_id,
+        started_event_id=started.id,
     )
-    return appended(history, (timed_out, scheduled, e.DecisionTaskStarted(scheduled_event_id=asked.id + 2)))
+    return appended(history, (timed_out, scheduled, e.DecisionTaskStarted(scheduled_event_id=started.id + 2)))
 
 
 #: The event that each decision leaves where SWF accepts it.
@@ -81,31 +81,33 @@ _FILLED_IN: Mapping[str, Any] = {
 
 def applied(history: History, decisions: Iterable[Decision]) -> History | None:
     """Return the history just after decisions took effect; None if no decision task is open."""
-    asked = history.events[-1] if history.events else None
-    if asked is None or not isinstance(asked.data, e.DecisionTaskStarted):
+    started = history.events[-1] if history.events else None
+    if started is None or not isinstance(started.data, e.DecisionTaskStarted):
         return None
-    answer = asked.id + 1
+    completed = started.id + 1
     data: list[Any] = [
-        e.DecisionTaskCompleted(scheduled_event_id=asked.data.scheduled_event_id, started_event_id=asked.id)
+        e.DecisionTaskCompleted(
+            scheduled_event_id=started.data.scheduled_event_id, started_event_id=started.id
+        )
     ]
     for decision in decisions:
         cls = _LEAVES.get(name(decision))
         if cls is None:
             return None
-        data.append(left(cls, decision, answer))
+        data.append(left(cls, decision, completed))
     return appended(history, data)
 
 
-def left(cls: type, decision: Decision, answer: int, **more: Any) -> Any:
+def left(cls: type, decision: Decision, completed: int, **more: Any) -> Any:
     """Return the event that a decision leaves; ``more`` are values of further fields, where it has them."""
-    said_besides = {"decision_task_completed_event_id": answer, **more}
-    values = {each: value for each, value in said_besides.items() if each in fields_dict(cls)}
+    further = {"decision_task_completed_event_id": completed, **more}
+    values = {each: value for each, value in further.items() if each in fields_dict(cls)}
     for each in fields_dict(cls):
-        said = getattr(decision, each, None)
-        if said is None:
-            said = _FILLED_IN.get(each)
-        if said is not None:
-            values[each] = said
+        value = getattr(decision, each, None)
+        if value is None:
+            value = _FILLED_IN.get(each)
+        if value is not None:
+            values[each] = value
     return cls(**values)
 
 

@@ -19,7 +19,7 @@ from floto.testing.reading.oracle import HistorySummary
 
 
 def added(
-    decision: Decision | None, task: Task, summary: HistorySummary, *, has_store: bool = False
+    decision: Decision | None, task: Task, summary: HistorySummary, *, has_store: bool
 ) -> Decision | None:
     """Return the decision as it is sent: with time-outs, attempt and the task list of ``floto.run``.
 

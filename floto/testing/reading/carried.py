@@ -95,12 +95,8 @@ def next_input(start: Any, left: list[Signal]) -> str | None:
     """Return the input of the next run, with the signals that were left over. Raises ``PayloadError``."""
     before, own = payload.loads(start.input), own_input(start)
     value = own
-    if left or _looks_like_ours(own):
+    if left or (isinstance(own, dict) and SIGNALS in own):
         signals = [{"name": name, "input": given} for name, given in left]
         is_plain = isinstance(own, dict) and not own.keys() & {SIGNALS, INPUT, REDRIVE, "floto.payload"}
         value = {**own, SIGNALS: signals} if is_plain else {INPUT: own, SIGNALS: signals}
     return start.input if value == before else payload.dumps_plain(value, "the input of the next run")
-
-
-def _looks_like_ours(own: Any) -> bool:
-    return isinstance(own, dict) and SIGNALS in own

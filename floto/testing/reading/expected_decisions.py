@@ -187,13 +187,10 @@ class Reading:
             value = {key: item for key, item in value.items() if key != SPEC_KEY} or None
         return {} if value is None else {"workflow": value}
 
-    def context(self, graph: ExpectedGraph, id_: str, given: Mapping[str, Any]) -> dict[str, Any]:
-        """Return a task's context: the workflow's input and the results that were there for it."""
-        return self._context(graph, id_, graph.met[id_].results, given)
-
     def _context(
         self, graph: ExpectedGraph, id_: str, results: Iterable[str], given: Mapping[str, Any]
     ) -> dict[str, Any]:
+        """Return a task's context: the workflow's input, and the results that were there for it."""
         context = dict(given)
         if id_ in graph.undoes:
             context[graph.undoes[id_]] = self.result(self.main, graph.undoes[id_])
@@ -216,7 +213,7 @@ class Reading:
     def given_to(self, graph: ExpectedGraph, id_: str, given: Mapping[str, Any]) -> Given:
         """Return what a task may use to start."""
         return Given(
-            context=self.context(graph, id_, given),
+            context=self._context(graph, id_, graph.met[id_].results, given),
             execution=self.execution,
             decision_task_list=self._decision_list(),
             activity_task_list=self.spec.default_activity_task_list,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from types import MappingProxyType
 from typing import Any
 
 import jmespath
@@ -42,7 +41,7 @@ def met(  # noqa: PLR0913 - all that a join depends on
     generators: Collection[str],
     since: int,
     *,
-    spare: Mapping[str, int] = MappingProxyType({}),
+    spare: Mapping[str, int],
 ) -> Met | None:
     """Return what became of the join of a task; None while it waits.
 

@@ -262,12 +262,12 @@ def _begin(summary: HistorySummary, start: Event) -> None:
         _receive(summary, evolve(start, data=WorkflowExecutionSignaled(signal_name=name_, input=given)))
     kept = carried.redrive_of(start.data)
     summary.awaited_parts = kept.get("parts", 0)
-    _take_over(summary, start, kept)
+    _add_kept(summary, start, kept)
 
 
 def _receive(summary: HistorySummary, event: Event) -> None:
     if event.data.signal_name == carried.REDRIVE:
-        _take_part(summary, event)
+        _receive_part(summary, event)
         return
     key = (Kind.SIGNAL, event.data.signal_name)
     summary.signals.append((event.data.signal_name, event.data.input))
@@ -275,16 +275,16 @@ def _receive(summary: HistorySummary, event: Event) -> None:
     summary.attempts[key] = summary.attempts.get(key) or [RecordedAttempt(key, event, end=event)]
 
 
-def _take_part(summary: HistorySummary, event: Event) -> None:
+def _receive_part(summary: HistorySummary, event: Event) -> None:
     if summary.awaited_parts and summary.began is not None:
         summary.parts.append(event.data.input)
         kept = carried.put_together(summary.awaited_parts, summary.parts)
         if kept:
             summary.awaited_parts = 0
-            _take_over(summary, summary.began, kept)
+            _add_kept(summary, summary.began, kept)
 
 
-def _take_over(summary: HistorySummary, start: Event, kept: dict[str, Any]) -> None:
+def _add_kept(summary: HistorySummary, start: Event, kept: dict[str, Any]) -> None:
     """Note the tasks and signals that a redriven run keeps, as if they had completed with its start."""
     for each in kept.get("tasks", ()):
         key = (Kind(each["kind"]), each["id"])

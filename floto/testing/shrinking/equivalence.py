@@ -106,9 +106,9 @@ def responded_tasks(
 
     The end of the history is not decided, so a spec may raise there.
     """
-    asked = [each for each in decision_tasks(history.events) if each.outcome is RecordedOutcome.ANSWERED]
-    decided = decided_at(spec, history, [each.started for each in asked], codec)
-    return zip(asked, decided, strict=True)
+    responded = [each for each in decision_tasks(history.events) if each.outcome is RecordedOutcome.ANSWERED]
+    decided = decided_at(spec, history, [each.started for each in responded], codec)
+    return zip(responded, decided, strict=True)
 
 
 def agrees(spec: DeciderSpec, history: History, codec: TaskCodec) -> bool:

@@ -92,13 +92,13 @@ def end_of(decision_task: DecisionTaskRecord) -> int:
     return max([decision_task.ended, *(each.event_id for each in decision_task.recorded)])
 
 
-def settled(history: History) -> History:
+def with_merged_decision_tasks(history: History) -> History:
     """Merge each decision task before which nothing new happened with the one before it."""
-    history = quiet(history)
-    asked = [each for each in decision_tasks(history.events) if each.outcome is RecordedOutcome.ANSWERED]
+    history = without_idle_decision_tasks(history)
+    responded = [each for each in decision_tasks(history.events) if each.outcome is RecordedOutcome.ANSWERED]
     earlier: dict[int, int] = {}
     gone: set[int] = set()
-    for before, decision_task in pairwise(asked):
+    for before, decision_task in pairwise(responded):
         own = own_events(decision_task)
         if not set(range(end_of(before) + 1, decision_task.ended)) - own:
             earlier[decision_task.ended] = earlier.get(before.ended, before.ended)
@@ -112,7 +112,7 @@ def settled(history: History) -> History:
     return without(History(moved, history.execution), gone) if gone else history
 
 
-def quiet(history: History) -> History:
+def without_idle_decision_tasks(history: History) -> History:
     """Return a history without the decision tasks that led to no decisions, except the last."""
     idle = [each for each in decision_tasks(history.events)[:-1] if not each.recorded]
     return without(history, {id_ for each in idle for id_ in own_events(each)})

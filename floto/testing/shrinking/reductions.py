@@ -25,10 +25,10 @@ from floto.testing.shrinking.event_removal import (
     about,
     end_of,
     own_events,
-    quiet,
-    settled,
     until,
+    with_merged_decision_tasks,
     without,
+    without_idle_decision_tasks,
 )
 from floto.testing.shrinking.search import Reduction
 
@@ -48,21 +48,21 @@ class Pair:
 
 def _with_history(pair: Pair, history: History) -> Iterator[Pair]:
     """Yield the pair with a reduced history, in fewer decision tasks or in as many."""
-    for change in (settled, quiet):
+    for change in (with_merged_decision_tasks, without_idle_decision_tasks):
         yield evolve(pair, history=change(history))
     yield evolve(pair, history=history)
 
 
-def _answers(pair: Pair) -> list[int]:
+def _ends(pair: Pair) -> list[int]:
     """Return the lengths at which the history could end, and its own."""
-    asked = decision_tasks(pair.history.events)
-    ends = {end_of(each) for each in asked if each.outcome is RecordedOutcome.ANSWERED}
+    records = decision_tasks(pair.history.events)
+    ends = {end_of(each) for each in records if each.outcome is RecordedOutcome.ANSWERED}
     return sorted(ends | {len(pair.history)})
 
 
 def _until(pair: Pair, ends: Sequence[int]) -> Iterator[Pair]:
     if ends[-1] == len(pair.history):
-        before = [end for end in _answers(pair) if end < ends[0]]
+        before = [end for end in _ends(pair) if end < ends[0]]
         if before:
             yield evolve(pair, history=until(pair.history, before[-1]))
 
@@ -158,20 +158,20 @@ def _put_result(events: list[Event], item: Item, value: Any) -> None:
         events[closed.id - 1] = Event(closed.id, closed.at, data)
 
 
-def _earlier_questions(pair: Pair) -> list[int]:
+def _earlier_decision_tasks(pair: Pair) -> list[int]:
     return list(range(len(decision_tasks(pair.history.events)) - 1))
 
 
-def _without_questions(pair: Pair, places: Sequence[int]) -> Iterator[Pair]:
-    asked = decision_tasks(pair.history.events)
-    gone = {id_ for place in places for id_ in own_events(asked[place])}
+def _without_decision_tasks(pair: Pair, places: Sequence[int]) -> Iterator[Pair]:
+    records = decision_tasks(pair.history.events)
+    gone = {id_ for place in places for id_ in own_events(records[place])}
     yield evolve(pair, history=without(pair.history, gone))
 
 
 def _other_events(pair: Pair) -> list[int]:
     """Return all events but the first and those of the last decision task."""
-    asked = decision_tasks(pair.history.events)
-    kept = {1} | (own_events(asked[-1]) if asked else set())
+    records = decision_tasks(pair.history.events)
+    kept = {1} | (own_events(records[-1]) if records else set())
     return [event.id for event in pair.history if event.id not in kept]
 
 
@@ -245,19 +245,19 @@ def by_default(spec: DeciderSpec, settings: Sequence[tuple[str | None, str]]) ->
     return with_graphs(plain(spec, None), lambda tasks: [plain(task, task.id_) for task in tasks])
 
 
-def _said(pair: Pair) -> list[tuple[int, str]]:
-    return [(event.id, name) for event in pair.history for name in _said_by(event)]
+def _optional_fields(pair: Pair) -> list[tuple[int, str]]:
+    return [(event.id, name) for event in pair.history for name in _optional_fields_of(event)]
 
 
-def _said_by(event: Event) -> list[str]:
+def _optional_fields_of(event: Event) -> list[str]:
     """Return the optional fields that an event sets."""
     names = (field.name for field in attrs.fields(type(event.data)) if field.default is None)
     return [name for name in names if getattr(event.data, name) is not None]
 
 
-def _unsaid(pair: Pair, said: Sequence[tuple[int, str]]) -> Iterator[Pair]:
+def _without_fields(pair: Pair, fields: Sequence[tuple[int, str]]) -> Iterator[Pair]:
     names: dict[int, dict[str, None]] = {}
-    for id_, name in said:
+    for id_, name in fields:
         names.setdefault(id_, {})[name] = None
     events = [
         Event(each.id, each.at, evolve(each.data, **names[each.id])) if each.id in names else each
@@ -266,24 +266,24 @@ def _unsaid(pair: Pair, said: Sequence[tuple[int, str]]) -> Iterator[Pair]:
     yield evolve(pair, history=History(events, pair.history.execution))
 
 
-def _dated(pair: Pair) -> list[datetime]:
+def _times(pair: Pair) -> list[datetime]:
     return sorted({event.at for event in pair.history} - {_EPOCH})
 
 
-def _undated(pair: Pair, times: Sequence[datetime]) -> Iterator[Pair]:
+def _at_one_time(pair: Pair, times: Sequence[datetime]) -> Iterator[Pair]:
     """Set all times to one, which keeps the order; jitter may depend on the time of the start."""
     for moment in (_EPOCH, times[0]):
         events = [Event(each.id, moment, each.data) for each in pair.history]
         yield evolve(pair, history=History(events, pair.history.execution))
 
 
-def _names_of_run(pair: Pair) -> list[str]:
+def _execution_parts(pair: Pair) -> list[str]:
     """Return the parts of the execution that can be removed."""
     execution = pair.history.execution
     return [] if execution is None else ["execution", *(["run_id"] if execution.run_id else [])]
 
 
-def _unnamed(pair: Pair, names: Sequence[str]) -> Iterator[Pair]:
+def _without_execution_parts(pair: Pair, names: Sequence[str]) -> Iterator[Pair]:
     execution = pair.history.execution
     kept = None if "execution" in names or execution is None else evolve(execution, run_id="")
     yield evolve(pair, history=History(pair.history.events, kept))
@@ -291,22 +291,22 @@ def _unnamed(pair: Pair, names: Sequence[str]) -> Iterator[Pair]:
 
 def size(pair: Pair) -> tuple[int, ...]:
     """Return the size of a pair, for comparison: tasks, events, settings, and length of texts."""
-    ways = (_requirements, _settings, _said, _dated, _names_of_run)
-    said = (getattr(event.data, name) for event in pair.history for name in _said_by(event))
-    length = sum(len(text) for text in said if isinstance(text, str))
+    ways = (_requirements, _settings, _optional_fields, _times, _execution_parts)
+    values = (getattr(event.data, name) for event in pair.history for name in _optional_fields_of(event))
+    length = sum(len(text) for text in values if isinstance(text, str))
     return len(pair.spec.all_tasks), len(pair.history), sum(len(parts(pair)) for parts in ways), length
 
 
 #: Reductions that remove most come first.
 REDUCTIONS: tuple[Reduction[Pair], ...] = (
-    Reduction(_answers, _until),
+    Reduction(_ends, _until),
     Reduction(_task_ids, _without_tasks),
     Reduction(_generated, _without_generated),
-    Reduction(_earlier_questions, _without_questions),
+    Reduction(_earlier_decision_tasks, _without_decision_tasks),
     Reduction(_other_events, _without_events),
     Reduction(_requirements, _without_requirements),
     Reduction(_settings, _by_default),
-    Reduction(_said, _unsaid),
-    Reduction(_dated, _undated),
-    Reduction(_names_of_run, _unnamed),
+    Reduction(_optional_fields, _without_fields),
+    Reduction(_times, _at_one_time),
+    Reduction(_execution_parts, _without_execution_parts),
 )

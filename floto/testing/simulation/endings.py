@@ -173,7 +173,7 @@ class Endings:
             input: The text of its input.
             default_tasks: What a generator returns by default; None if the task is not a generator.
         """
-        value = _usual(task_id, input, default_tasks) if ending.value is USUAL else ending.value
+        value = _default_result(task_id, input, default_tasks) if ending.value is USUAL else ending.value
         value = self._plain(value)
         return payload.dumps(value, f"the result of task {task_id!r}")
 
@@ -268,7 +268,7 @@ async def _awaited(value: Any) -> Any:
     return await value
 
 
-def _usual(task_id: str, input: str | None, default_tasks: Sequence[Task] | None) -> Any:
+def _default_result(task_id: str, input: str | None, default_tasks: Sequence[Task] | None) -> Any:
     """Return a default result that names the task; for a generator, tasks: those in its input come first."""
     context = payload.loads(input)
     given = context.get("activity_task") if isinstance(context, dict) else None

@@ -82,7 +82,7 @@ class Simulator:
         self._patience = _enough(needed) if patience is None else patience
         self._is_patience_given = patience is not None
         self._moved = 0
-        self._check_waits(activities or {})
+        self._check_outcomes(activities or {})
         self._given = {"activities": activities, "input": input, "children": children, "outcomes": outcomes}
         self._given |= {"decider": decider, "patience": patience}
         self._given |= {
@@ -91,7 +91,7 @@ class Simulator:
         }
         self._start()
 
-    def _check_waits(self, activities: Mapping[str, Activity]) -> None:
+    def _check_outcomes(self, activities: Mapping[str, Activity]) -> None:
         """Raise ``ActivitiesError`` for an outcome that a timer or a signal of the spec cannot have."""
         for task in self.spec.all_tasks:
             if task.key[0] is Kind.TIMER and task.id_ in activities:
@@ -166,7 +166,7 @@ class Simulator:
 
     def _next(self) -> Move | None:
         if not self._injector.may_reorder:
-            return next(self._usual(), None)
+            return next(self._default_moves(), None)
         moves = self.moves()
         if len(moves) > 1 and self._injector.occurs("reorders"):
             return moves[1 + self.choices.pick(len(moves) - 1)]
@@ -178,7 +178,7 @@ class Simulator:
 
     def moves(self) -> list[Move]:
         """Return everything that can happen now, in the default order."""
-        return list(self._usual())
+        return list(self._default_moves())
 
     def make(self, move: Move) -> None:
         """Carry out a move that ``moves`` has just returned."""
@@ -204,7 +204,7 @@ class Simulator:
         self._context.now += MOMENT
         self._clients.signal(WORKFLOW_ID, name, input)
 
-    def _usual(self) -> Iterator[Move]:
+    def _default_moves(self) -> Iterator[Move]:
         is_quiet, is_busy = True, False
         parts = (
             self._deciders.moves(),

@@ -37,7 +37,7 @@ def test_every_run_is_explored_once() -> None:
 def test_round_starts_only_if_it_can_finish(most: int, runs: int, departures: int) -> None:
     tree = Tree()
     explored = explore(tree.run, most)
-    assert (explored.departures, explored.is_complete) == (departures, False)
+    assert (explored.deviations, explored.is_complete) == (departures, False)
     assert explored.runs == len(tree.runs) <= most
     assert len(tree.runs) == runs
 

@@ -10,7 +10,7 @@ from floto.core.state.fold import fold
 from floto.core.state.state import EMPTY
 from floto.core.swf.events import DecisionTaskStarted
 from floto.core.swf.history import History
-from floto.testing.invariants.sameness import difference
+from floto.testing.invariants.differences import check_same
 from floto.testing.invariants.violation import broken
 from floto.testing.reading.moment import Moment
 
@@ -19,7 +19,7 @@ def carried_forward_equals_from_scratch(moment: Moment) -> None:
     """State, progress and decisions are the same whether updated from the last decision or rebuilt."""
     history = moment.history
     empty = evolve(EMPTY, execution=history.execution)
-    cut = _last_question(history)
+    cut = _previous_start(history)
     middle = (cut + len(history)) // 2
     carried = begin(moment.spec, fold(history.events[:cut], empty), moment.codec)
     carried = carried.observe(history.events[cut:middle])
@@ -29,14 +29,10 @@ def carried_forward_equals_from_scratch(moment: Moment) -> None:
         broken(f"the state updated from event {cut} on is not that of the whole history")
     if carried != scratch:
         broken(f"the progress updated from event {cut} on is not that of the whole history")
-    said = difference(moment.decisions, decide(carried))
-    if said:
-        broken(f"updated from event {cut} on, {said}")
+    check_same(moment.decisions, decide(carried), f"updated from event {cut} on")
 
 
-def _last_question(history: History) -> int:
+def _previous_start(history: History) -> int:
     """Return the id of the previous DecisionTaskStarted event; 0 where this is the first."""
-    asked = (
-        event.id for event in reversed(history.events[:-1]) if isinstance(event.data, DecisionTaskStarted)
-    )
-    return next(asked, 0)
+    ids = (event.id for event in reversed(history.events[:-1]) if isinstance(event.data, DecisionTaskStarted))
+    return next(ids, 0)

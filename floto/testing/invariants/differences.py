@@ -10,6 +10,7 @@ from attrs import fields
 
 from floto.core.swf.decisions import Decision
 from floto.core.swf.identifiers import shown
+from floto.testing.invariants.violation import broken
 from floto.testing.reading.oracle import name, opens
 
 
@@ -17,18 +18,25 @@ def difference(expected: Sequence[Decision], found: Sequence[Decision]) -> str |
     """Describe the first difference between the decisions; None where they are equal."""
     for place, (one, other) in enumerate(zip_longest(expected, found), start=1):
         if one != other or type(one) is not type(other):
-            return f"decision {place} is {_told(other, one)}, and should be {_told(one, other)}"
+            return f"decision {place} is {_described(other, one)}, and should be {_described(one, other)}"
     return None
+
+
+def check_same(expected: Sequence[Decision], found: Sequence[Decision], when: str = "") -> None:
+    """Report an invariant as broken unless the decisions are equal; ``when`` precedes the difference."""
+    problem = difference(expected, found)
+    if problem:
+        broken(f"{when}, {problem}" if when else problem)
 
 
 def apart(one: Any, other: Any) -> tuple[str, str]:
     """Describe two different results so that the difference is visible."""
     if isinstance(one, Decision) and isinstance(other, Decision):
-        return _told(one, other), _told(other, one)
+        return _described(one, other), _described(other, one)
     return shown(one), shown(other)
 
 
-def _told(decision: Decision | None, beside: Decision | None) -> str:
+def _described(decision: Decision | None, beside: Decision | None) -> str:
     if decision is None:
         return "missing"
     opened = opens(decision)
@@ -40,8 +48,4 @@ def _told(decision: Decision | None, beside: Decision | None) -> str:
         for each in fields(type(decision))
         if getattr(decision, each.name) != getattr(beside, each.name)
     }
-    return f"{what} with {', '.join(f'{each}={_value(value)}' for each, value in differing.items())}"
-
-
-def _value(value: Any) -> str:
-    return shown(value)
+    return f"{what} with {', '.join(f'{each}={shown(value)}' for each, value in differing.items())}"

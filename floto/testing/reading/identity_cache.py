@@ -26,7 +26,7 @@ class _Same:
         return hash(tuple(map(id, self.values)))
 
 
-def once(function: Callable[..., _Found]) -> Callable[..., _Found]:
+def cached_by_identity(function: Callable[..., _Found]) -> Callable[..., _Found]:
     """Cache the results of a function by the identity of its arguments; the last 256 are kept alive."""
 
     @lru_cache(maxsize=256)
@@ -34,7 +34,7 @@ def once(function: Callable[..., _Found]) -> Callable[..., _Found]:
         return function(*same.values)
 
     @wraps(function)
-    def asked(*values: Any) -> _Found:
+    def cached(*values: Any) -> _Found:
         return found(_Same(values))
 
-    return asked
+    return cached
