@@ -75,7 +75,7 @@ def fuzz_command(  # noqa: PLR0913, PLR0917 - click passes each option as an arg
     given = None if input_text is None else load_json("--input", input_text)
     console = progress_console()
     with _bar(console) as bar:
-        progress = _Progress(bar, bar.add_task("runs", total=seconds))
+        progress = _SearchProgress(bar, bar.add_task("runs", total=seconds))
         try:
             report = check(
                 loaded,
@@ -136,7 +136,7 @@ def _bar(console: Console) -> Progress:
 
 
 @define
-class _Progress:
+class _SearchProgress:
     """The progress of a search, on a bar over its seconds."""
 
     _bar: Progress

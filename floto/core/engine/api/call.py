@@ -12,7 +12,7 @@ from floto.core.engine.engine import Engine
 from floto.core.engine.registration.regions import DEFAULT_REGION, domain_key
 from floto.core.engine.registration.registration import Registration
 from floto.core.engine.stores.store import RunStore
-from floto.core.swf.shapes import ActivityType, WorkflowExecution, WorkflowType
+from floto.core.swf.shapes import WorkflowExecution
 
 Request = Mapping[str, Any]
 Response = dict[str, Any]
@@ -48,16 +48,6 @@ class Call:
 
 
 Handler = Callable[[Call], Response]
-
-
-def activity_type(shape: Request) -> ActivityType:
-    """Read an activity type from SWF's dict."""
-    return ActivityType(shape["name"], shape["version"])
-
-
-def workflow_type(shape: Request) -> WorkflowType:
-    """Read a workflow type from SWF's dict."""
-    return WorkflowType(shape["name"], shape["version"])
 
 
 def execution(shape: Request) -> WorkflowExecution:

@@ -9,7 +9,7 @@ from typing import Any
 from attrs import frozen
 
 from floto.core.engine import faults
-from floto.core.engine.api.call import Call, Handler, Request, Response, activity_type, given, workflow_type
+from floto.core.engine.api.call import Call, Handler, Request, Response, given
 from floto.core.engine.api.pages import page, read_token
 from floto.core.engine.registration.regions import domain_key, name_of, region_of
 from floto.core.engine.registration.registered_types import Domain, RegisteredType
@@ -102,21 +102,27 @@ def _list(
 
 
 @frozen
-class _Kind:
+class _TypeKind:
     """Member names of one of the two kinds of types in SWF's operations."""
 
     cls: type[ActivityType | WorkflowType]
     member: str
-    read: Callable[[Request], Any]
     defaults: type
     #: Name of each default in requests, by field.
     names: Mapping[str, str]
 
+    def read(self, shape: Request) -> ActivityType | WorkflowType:
+        """Read a type from SWF's dict."""
+        return self.cls(shape["name"], shape["version"])
 
-_ACTIVITY = _Kind(
+    def named(self, call: Call) -> ActivityType | WorkflowType:
+        """Return the type that the request of a call names."""
+        return self.read(call.request[self.member])
+
+
+_ACTIVITY = _TypeKind(
     ActivityType,
     "activityType",
-    activity_type,
     ActivityDefaults,
     {
         "task_list": "defaultTaskList",
@@ -127,10 +133,9 @@ _ACTIVITY = _Kind(
         "heartbeat_timeout": "defaultTaskHeartbeatTimeout",
     },
 )
-_WORKFLOW = _Kind(
+_WORKFLOW = _TypeKind(
     WorkflowType,
     "workflowType",
-    workflow_type,
     WorkflowDefaults,
     {
         "task_list": "defaultTaskList",
@@ -143,7 +148,7 @@ _WORKFLOW = _Kind(
 )
 
 
-def _register(kind: _Kind) -> Handler:
+def _register(kind: _TypeKind) -> Handler:
     def handle(call: Call) -> Response:
         request = call.request
         values = {field: request.get(name) for field, name in kind.names.items()}
@@ -163,33 +168,33 @@ def _register(kind: _Kind) -> Handler:
     return handle
 
 
-def _deprecate(kind: _Kind) -> Handler:
+def _deprecate(kind: _TypeKind) -> Handler:
     def handle(call: Call) -> Response:
-        call.registration.deprecate_type(call.domain, kind.read(call.request[kind.member]), call.now)
+        call.registration.deprecate_type(call.domain, kind.named(call), call.now)
         return {}
 
     return handle
 
 
-def _undeprecate(kind: _Kind) -> Handler:
+def _undeprecate(kind: _TypeKind) -> Handler:
     def handle(call: Call) -> Response:
-        call.registration.undeprecate_type(call.domain, kind.read(call.request[kind.member]))
+        call.registration.undeprecate_type(call.domain, kind.named(call))
         return {}
 
     return handle
 
 
-def _delete(kind: _Kind) -> Handler:
+def _delete(kind: _TypeKind) -> Handler:
     def handle(call: Call) -> Response:
-        call.registration.delete_type(call.domain, kind.read(call.request[kind.member]))
+        call.registration.delete_type(call.domain, kind.named(call))
         return {}
 
     return handle
 
 
-def _describe(kind: _Kind) -> Handler:
+def _describe(kind: _TypeKind) -> Handler:
     def handle(call: Call) -> Response:
-        registered = call.registration.need_type(call.domain, kind.read(call.request[kind.member]))
+        registered = call.registration.need_type(call.domain, kind.named(call))
         values = write(registered.defaults)
         wire = {camel(field): name for field, name in kind.names.items()}
         configuration = {wire[name]: value for name, value in values.items()}
@@ -198,7 +203,7 @@ def _describe(kind: _Kind) -> Handler:
     return handle
 
 
-def _type_info(kind: _Kind) -> Callable[[RegisteredType], Response]:
+def _type_info(kind: _TypeKind) -> Callable[[RegisteredType], Response]:
     def shape(registered: RegisteredType) -> Response:
         return given(
             **{kind.member: write(registered.type)},
@@ -211,7 +216,7 @@ def _type_info(kind: _Kind) -> Callable[[RegisteredType], Response]:
     return shape
 
 
-def _list_types(kind: _Kind) -> Handler:
+def _list_types(kind: _TypeKind) -> Handler:
     def handle(call: Call) -> Response:
         rows = call.store.types(call.known_domain(), kind.cls, call.request.get("name"))
         return _list(call, "typeInfos", rows, _name_and_version, _type_info(kind))
