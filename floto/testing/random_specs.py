@@ -266,7 +266,7 @@ def random_specs(draw: st.DrawFn, making: Making, depth: int, most: int, prefix:
         task = _task(draw, making, making.kinds(depth), id_=f"{prefix}{number}", before=before, depth=depth)
         tasks += _gated(draw, _with_undo(draw, making, task))
     on_failure = _clean_up(draw, making, depth, f"{prefix}f")
-    # Often the same tasks clean up, whatever the reason.
+    # Often the same tasks clean up after a failure and after a cancel request.
     on_cancel = on_failure if draw(st.booleans()) else _clean_up(draw, making, depth, f"{prefix}x")
     return DeciderSpec(
         task_list="decide",

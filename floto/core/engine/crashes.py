@@ -1,11 +1,11 @@
 """Redelivery of the tasks of a process that crashed, and which of them time out instead.
 
-One of them may be its cause, as an activity that takes all memory. A task that has run at three crashes is a
-suspect. If it is the only one of its process, it times out. If there are others, as tasks that ran beside the
-cause each time, it is started again without another suspect beside it; then the next crash tells which of
-them it is. So a task does not time out because it ran beside the one cause of crashes; with several causes it
-may. Suspects wait for one another for a limited time only, since one may need the other; so after three more
-crashes that tell nothing, they time out.
+A task may be the cause of the crash, as an activity that takes all memory. A task that has run at three
+crashes is a suspect. A suspect that was the only one of its process times out. If there were several, because
+tasks ran beside the cause each time, each is redelivered while no other suspect runs in its process; the next
+crash then tells which of them is the cause. Suspects wait for one another for a limited time only, since one
+may need the other; so after three more crashes that do not tell, they time out. With several causes, a task
+may time out that only ran beside them.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import TypeVar
 
 K = TypeVar("K")
 
-#: Crashes after which a task is started again, whatever runs beside it.
+#: Maximum crashes of its owners after which a task is redelivered beside any other.
 MAX_REDELIVERIES = 2
 _LOST = MAX_REDELIVERIES + 4
 
@@ -33,5 +33,5 @@ def is_suspect(redeliveries: int) -> bool:
 
 
 def is_lost(redeliveries: int) -> bool:
-    """Return True if a task times out instead of being started again."""
+    """Return True if a task times out instead of being redelivered."""
     return redeliveries >= _LOST

@@ -1,13 +1,14 @@
 """Handover: a step gives the tasks that it schedules to polls that wait for them.
 
 Without it, the end of an activity, the decision that it causes and the start of the next activity are three
-steps. With it they are one, with the events of three: the decision task goes to a decider that waits, and the
-activity tasks that it decides on go to workers that wait. A task that has waited for long, or is of a higher
-priority, goes first. Everything else is left as it is without a handover: tasks that nobody waits for, the
-tasks of new runs, those that a message of another run schedules, and whatever comes after a message to
-another run or a deadline that is due at once.
+steps. With it they are one, with the events of three: the decision task goes to a waiting decider, and the
+activity tasks of its decisions go to waiting workers. Tasks that were scheduled long before, or that have a
+higher priority, go first.
 
-Until the step is saved nothing has happened: if a decider fails, the step is repeated without it.
+A step hands over no tasks of new runs, and none that a message of another run schedules. After a message to
+another run, or a deadline that is due at once, it hands over no further task.
+
+Nothing has happened until the step is saved: if a decider fails, the step is repeated without a handover.
 """
 
 from __future__ import annotations

@@ -66,7 +66,7 @@ class Page:
     """A page of the list."""
 
     rows: tuple[RunRow, ...]
-    #: Number of runs that the filter admits, by status, whatever status it asks for.
+    #: Number of runs by status that meet all other conditions of the filter.
     counts: Mapping[str, int]
     #: Number of runs on all pages.
     total: int

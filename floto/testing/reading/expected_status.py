@@ -185,7 +185,7 @@ class ExpectedGraph:
     broken: Mapping[str, str]
     #: Returns what the condition of a task sees, for the tasks whose results are there.
     seen: Callable[[ExpectedGraph, str, Iterable[str]], dict[str, Any]]
-    #: The order of undos and of the cleanup after them: what must have ended before, whatever came of it.
+    #: The order of undos and of the cleanup after them: tasks that must have ended before, with any outcome.
     order: Mapping[str, Sequence[str]] = field(factory=dict)
     #: The task that each undo undoes, and the undos whose tasks have not completed.
     undoes: Mapping[str, str] = field(factory=dict)
