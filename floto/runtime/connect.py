@@ -287,7 +287,7 @@ def service_for(service: Service | str | None, domain: str | None, otherwise: st
     if service is None or isinstance(service, str):
         return connect_loop(default_service(otherwise) if service is None else service, domain)
     # A client has all of SWF's operations, with other arguments.
-    is_client = hasattr(service, "list_domains")
+    is_client = hasattr(service, "list_domains") and not hasattr(service, "prepare")
     if is_client or not any(hasattr(service, name) for name in _OPERATIONS):
         msg = f"service must be a URL, or what floto.connect(url) returns, not {shown(service)}"
         raise TypeError(msg)
