@@ -11,7 +11,7 @@ from threading import Lock
 
 from attrs import field, frozen
 
-from floto.core.errors import PayloadsNeeded, SpecError
+from floto.core.errors import HistoryError, PayloadsNeeded, SpecError
 from floto.core.replay.saved_history import Saved
 from floto.core.spec.decider_spec import DeciderSpec
 from floto.core.swf.closing_events import CLOSING_EVENTS
@@ -35,7 +35,7 @@ class Document:
     """A document as JSON, compressed by gzip."""
 
     data: bytes = field(repr=False)
-    last_event_id: int
+    last_event: Event
     workflow_id: str
 
 
@@ -55,11 +55,11 @@ class Documents:
         self._events: OrderedDict[tuple[str, str], tuple[Event, ...]] = OrderedDict()
         self._opened: OrderedDict[str, Document] = OrderedDict()
 
-    def last_event_id(self, domain: str, run: WorkflowExecution) -> tuple[int, bool]:
-        """Return the id of a run's last event, and whether the run has closed. Raises ``FlotoError``."""
+    def last_event(self, domain: str, run: WorkflowExecution) -> tuple[Event, bool]:
+        """Return a run's last event, and whether the run has closed. Raises ``FlotoError``."""
         with self._lock:
-            events = self._read(domain, run)
-        return len(events), bool(events) and type(events[-1].data) in CLOSING_EVENTS
+            last = self._read(domain, run)[-1]
+        return last, type(last.data) in CLOSING_EVENTS
 
     def history(self, domain: str, run: WorkflowExecution) -> tuple[History, DeciderSpec | None]:
         """Return the history of a run, and its spec if that is known. Raises ``FlotoError``."""
@@ -71,11 +71,10 @@ class Documents:
         """Return the document of a run. Raises ``FlotoError``."""
         with self._lock:
             key, events = (domain, run.run_id), self._read(domain, run)
-            known = self._found.get(key)
-            if known is None or known.last_event_id != len(events):
-                history = History(events, run)
-                known = self._found[key] = self._document(Saved(history=history, domain=domain))
-            self._found.move_to_end(key)
+            known = self._found.pop(key, None)
+            if known is None or known.last_event != events[-1]:
+                known = self._document(Saved(history=History(events, run), domain=domain))
+            self._found[key] = known
             while len(self._found) > 1 and sum(len(each.data) for each in self._found.values()) > MOST_BYTES:
                 self._found.popitem(last=False)
             return known
@@ -99,7 +98,10 @@ class Documents:
     def _read(self, domain: str, run: WorkflowExecution) -> tuple[Event, ...]:
         key = domain, run.run_id
         known = self._events.pop(key, ())
-        events = (*known, *self._source.history(domain, run, len(known)))
+        new = self._source.events_since(domain, run, known[-1]) if known else None
+        events = self._source.history(domain, run) if new is None else (*known, *new)
+        if not events:
+            raise HistoryError(None, "this history is empty; there is nothing to show")
         self._events[key] = events
         while len(self._events) > MOST_OPENED:
             self._events.popitem(last=False)
@@ -121,4 +123,4 @@ def _document(run: RunView, domain: str | None) -> Document:
         value["run"]["domain"] = domain
     text = json.dumps(prepare(value), separators=(",", ":"))
     name = history.execution.workflow_id if history.execution else ""
-    return Document(gzip.compress(text.encode(), _FAST), len(history.events), name)
+    return Document(gzip.compress(text.encode(), _FAST), history.events[-1], name)

@@ -108,8 +108,15 @@ class Source(Protocol):
         """Return a run and its domain, which may be another one; with no run id, the latest run."""
         ...
 
-    def history(self, domain: str, run: WorkflowExecution, after: int = 0) -> tuple[Event, ...]:
-        """Return the events of a run with an id above ``after``."""
+    def history(self, domain: str, run: WorkflowExecution) -> tuple[Event, ...]:
+        """Return the events of a run."""
+        ...
+
+    def events_since(self, domain: str, run: WorkflowExecution, known: Event) -> tuple[Event, ...] | None:
+        """Return the events of a run that follow a known one; None if its history has not that event.
+
+        A service that was restored from a backup has other histories of the same runs.
+        """
         ...
 
     def spec_of(self, history: History) -> DeciderSpec | None:

@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from itertools import islice
+from itertools import islice, takewhile
 from pathlib import Path
 from typing import Any
 
@@ -174,21 +174,22 @@ class ServiceSource:
         except (UnknownDomain, UnknownResource):
             return None
 
-    def history(self, domain: str, run: WorkflowExecution, after: int = 0) -> tuple[Event, ...]:
-        """Return the events of a run with an id above ``after``."""
-        request = {
-            "execution": wire.write(run),
-            "reverseOrder": True,
-            # A run that is followed has few new events, mostly.
-            "maximumPageSize": _FEW if after else PAGE_LIMIT,
-        }
+    def history(self, domain: str, run: WorkflowExecution) -> tuple[Event, ...]:
+        """Return the events of a run."""
+        return self._events(domain, run, 1, PAGE_LIMIT)
+
+    def events_since(self, domain: str, run: WorkflowExecution, known: Event) -> tuple[Event, ...] | None:
+        """Return the events of a run that follow a known one; None if its history has not that event."""
+        # A run that is followed has few new events, mostly.
+        found = self._events(domain, run, known.id, _FEW)
+        return found[1:] if found[:1] == (known,) else None
+
+    def _events(self, domain: str, run: WorkflowExecution, first: int, size: int) -> tuple[Event, ...]:
+        """Return the events of a run from an id on; ``size`` is that of a page."""
+        request = {"execution": wire.write(run), "reverseOrder": True, "maximumPageSize": size}
         pages = self.target(domain).pages("get_workflow_execution_history", "events", **request)
-        new: list[Any] = []
-        for event in pages:
-            if event["eventId"] <= after:
-                break
-            new.append(event)
-        return tuple(wire.events_from_swf(new[::-1]))
+        found = [*takewhile(lambda event: event["eventId"] >= first, pages)]
+        return tuple(wire.events_from_swf(found[::-1]))
 
     def spec_of(self, history: History) -> DeciderSpec | None:
         """Return the spec of a run, as a decider with the named spec chooses it; None if there is none."""

@@ -71,8 +71,8 @@ class Acted(Protocol):
         """Return a domain of the service."""
         ...
 
-    def history(self, domain: str, run: WorkflowExecution, after: int = 0) -> tuple[Event, ...]:
-        """Return the events of a run with an id above ``after``."""
+    def history(self, domain: str, run: WorkflowExecution) -> tuple[Event, ...]:
+        """Return the events of a run."""
         ...
 
     def spec_of(self, history: History) -> DeciderSpec | None:

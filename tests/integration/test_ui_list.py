@@ -17,7 +17,8 @@ import pytest
 
 from floto.adapters.local import LocalSwf
 from floto.core.swf.service import StartRequest
-from floto.core.swf.shapes import WorkflowType
+from floto.core.swf.shapes import WorkflowExecution, WorkflowType
+from floto.core.swf.wire import to_ms
 from floto.pages.web.watch import MOST_VIEWERS
 from floto.runtime.connect import connect
 from tests.integration.browser import Ui, ask, ui
@@ -280,15 +281,19 @@ def test_stream_of_runs_by_what_they_took_moves_with_time(tmp_path: Path) -> Non
             assert [busy.run_id, done.run_id] in orders
 
 
+def last_event(made: Shop, run: WorkflowExecution) -> dict[str, int]:
+    """Return what a stream says of the last event of a run."""
+    last = made.service.history(run)[-1]
+    return {"event": last.id, "at": to_ms(last.at)}
+
+
 def test_stream_of_a_run_ends_with_it(tmp_path: Path) -> None:
     with shop(tmp_path) as made, ui(made.url, cwd=tmp_path) as page:
         run = made.running("first")
         with stream(page, f"/runs/first/{quote(run.run_id)}/changes") as messages:
-            first = {"event": len(made.service.history(run)), "closed": False, "help": []}
-            assert next(messages) == first
+            assert next(messages) == {**last_event(made, run), "closed": False, "help": []}
             made.service.terminate_workflow_execution("first")
-            last = next(messages)
-            assert last == {"event": len(made.service.history(run)), "closed": True, "help": []}
+            assert next(messages) == {**last_event(made, run), "closed": True, "help": []}
             assert list(messages) == []
 
 
@@ -299,7 +304,7 @@ def test_closed_run_is_told_once_to_a_page_that_does_not_know(tmp_path: Path) ->
         count, path = len(made.service.history(run)), f"/runs/first/{quote(run.run_id)}/changes"
         for known in ({}, {"last-event-id": str(count - 1)}):
             with stream(page, path, known) as messages:
-                assert list(messages) == [{"event": count, "closed": True, "help": []}]
+                assert list(messages) == [{**last_event(made, run), "closed": True, "help": []}]
         assert ask(page, "GET", path, last_event_id=str(count))[0] == 204
 
 

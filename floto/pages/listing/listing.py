@@ -183,8 +183,11 @@ class Listing:
     def _read(self, run: RunRow, state: State) -> State:
         execution = WorkflowExecution(run.workflow_id, run.run_id)
         try:
-            events = self._source.history(self._domain, execution, state.last_event_id)
-            return fold(events, evolve(state, execution=execution))
+            if state.last is not None:
+                new = self._source.events_since(self._domain, execution, state.last)
+                if new is not None:
+                    return fold(new, state)
+            return fold(self._source.history(self._domain, execution), evolve(EMPTY, execution=execution))
         except FlotoError:
             # A run whose history cannot be read, or not be made sense of, is listed all the same.
             return state

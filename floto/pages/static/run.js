@@ -447,25 +447,28 @@ function helped(found) {
 	renew($("helps").lastElementChild, found.map(([text, commands]) => el("li", text, ...commands.map((each) => el("pre.command", each)))))
 }
 
-// Load the document again when the run has more events; stay at the last one
+// The number of events and the time of the last one: a service restored from a backup has fewer events, or others
+const isShown = (count, at) => count === page.last && at === page.times.at(-1)
+
+// Load the document again when the run has other events than are shown; stay at the last one
 function follow({document: url, changes}) {
 	page.unfollow = subscribe(changes, async (news) => {
 		helped(news.help)
-		const doc = news.event > page.last && (await fetched(url))
+		const doc = !isShown(news.event, news.at) && (await fetched(url))
 		if (page.run) return
-		if (doc && doc.events.at.length > page.last) keeping($("view"), () => renewed(doc))
+		if (doc) keeping($("view"), () => renewed(doc))
 		if (news.closed) page.unfollow()
 	})
 }
 
-// Show the document of a later event of the same run, and the same place of the view; who sees the last event still does
+// Show another document of the same run, and the same place of the view; who sees the last event still does
 function renewed(doc) {
 	const {event, last, opened: groups} = page
 	const [id, zoom] = [taskId(page.task), view.drawing?.zoom]
 	const area = () => $("view").querySelector("[role=region]")
 	const {scrollLeft, scrollTop, scrollHeight, clientHeight} = area()
 	load(doc)
-	opened({task: numbered(id), opened: groups, event: event === last ? page.last : event})
+	opened({task: numbered(id), opened: groups, event: event === last ? page.last : Math.min(event, page.last)})
 	view.drawing?.scale?.(zoom)
 	if (page.tab === "events" && event === last && scrollTop + clientHeight > scrollHeight - ROW) return
 	area().scrollTo(scrollLeft, scrollTop)

@@ -15,7 +15,9 @@ from starlette.responses import RedirectResponse, Response
 
 from floto.core.errors import FlotoError
 from floto.core.spec.decider_spec import DeciderSpec
+from floto.core.swf.events import Event
 from floto.core.swf.shapes import WorkflowExecution
+from floto.core.swf.wire import to_ms
 from floto.core.visible import visible, visible_lines
 from floto.pages.comparison import compared
 from floto.pages.documents import Document
@@ -34,7 +36,7 @@ Help = Sequence[tuple[str, Sequence[str]]]
 class _RunUpdate:
     """An update for the page of an open run."""
 
-    last: int
+    last: Event | None
     is_closed: bool
     #: The activity types that are served, by queue; None if the service does not report pollers.
     pollers: Mapping[Any, Any] | None
@@ -43,15 +45,16 @@ class _RunUpdate:
     @property
     def message(self) -> str:
         """The server-sent event; its id is that of the run's last event."""
-        data = json.dumps({"event": self.last, "closed": self.is_closed, "help": self.help})
-        return f"id: {self.last}\ndata: {data}\n\n"
+        id_, at = (self.last.id, to_ms(self.last.at)) if self.last else (0, 0)
+        data = json.dumps({"event": id_, "at": at, "closed": self.is_closed, "help": self.help})
+        return f"id: {id_}\ndata: {data}\n\n"
 
 
 @define
 class _LastRead:
     """The last read of a run that succeeded."""
 
-    update: _RunUpdate = _RunUpdate(last=0, is_closed=False, pollers=None, help=())
+    update: _RunUpdate = _RunUpdate(last=None, is_closed=False, pollers=None, help=())
     #: The version of the service, and the monotonic time of the read.
     version: object = field(factory=object)
     at: float = -inf
@@ -109,10 +112,10 @@ class RunPages:
     async def changes(self, request: Request) -> Response:
         """Send the number of the last event of an open run, and what helps it, whenever they change."""
         domain, run = self._site.run_of(request)
-        last, is_closed = await self._site.in_turn(request, self._site.documents.last_event_id, domain, run)
+        last, is_closed = await self._site.in_turn(request, self._site.documents.last_event, domain, run)
         # A run may close between the reading of its document and the first connection, so only a page
         # that was told of the last event gets the status after which a browser does not connect again.
-        if is_closed and request.headers.get("last-event-id") == str(last):
+        if is_closed and request.headers.get("last-event-id") == str(last.id):
             return Response(status_code=204)
         connection = self._site.watch.connection()
         connection.__enter__()
@@ -147,7 +150,7 @@ class RunPages:
 
     def _update(self, domain: str, run: WorkflowExecution, known: _RunUpdate) -> _RunUpdate:
         """Return the update for a page; ``known`` as it is, if neither the run nor the pollers changed."""
-        last, is_closed = self._site.documents.last_event_id(domain, run)
+        last, is_closed = self._site.documents.last_event(domain, run)
         found = polled(self._site.source.live(), domain)
         pollers = (
             None if found is None else {queue: {each.serves for each in all} for queue, all in found.items()}

@@ -47,5 +47,5 @@ def test_saved_history_longer_than_any_run_is_refused() -> None:
 def test_saved_history_whose_spec_has_types_of_a_users_own_is_opened_without_the_spec() -> None:
     documents = Documents(ServiceSource(client=None, url="sqlite:///none.db"))
     name, opened = documents.open(saved(3, spec={"type": "own"}))
-    assert opened.last_event_id == 3
+    assert opened.last_event.id == 3
     assert documents.opened(name) == opened

@@ -66,11 +66,14 @@ class Fake:
         self.read.append("live")
         return None
 
-    def history(self, _domain: str, run: WorkflowExecution, after: int = 0) -> tuple[Event, ...]:
-        self.read.append(f"history of {run.workflow_id} after {after}")
+    def events_since(self, _domain: str, run: WorkflowExecution, known: Event) -> tuple[Event, ...]:
+        self.read.append(f"history of {run.workflow_id} after {known.id}")
         self.on_history()
-        if after:
-            return ()
+        return ()
+
+    def history(self, _domain: str, run: WorkflowExecution) -> tuple[Event, ...]:
+        self.read.append(f"history of {run.workflow_id}")
+        self.on_history()
         started: Any = {
             "eventId": 1,
             "eventType": "WorkflowExecutionStarted",
