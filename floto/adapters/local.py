@@ -207,6 +207,10 @@ class LocalSwf(LocalClient):
         """Return the backlog and the pollers of every task list; SWF has no such operation."""
         return self._file.live()
 
+    def check_file(self) -> None:
+        """Raise ``ServiceError`` if the file is not the one that was opened; nothing is read."""
+        self._file.check_file()
+
 
 def _metadata(status: int) -> dict[str, Any]:
     return {"RequestId": str(uuid4()), "HTTPStatusCode": status, "HTTPHeaders": {}, "RetryAttempts": 0}

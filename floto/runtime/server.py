@@ -125,10 +125,7 @@ def serve(settings: Settings, ready: Callable[[str], None]) -> None:
             if pages is not None:
                 pages.stop()
 
-        server = _Server(endpoint.application, lambda: ready(url), stop, operations.check_file)
-        server.run(sockets=[listener])
-        if server.gone is not None:
-            raise server.gone
+        _Server(endpoint.application, lambda: ready(url), stop, operations.check_file).serve_on(listener)
 
 
 def serve_pages(settings: UiSettings, ready: Callable[[str], None]) -> None:
@@ -136,7 +133,7 @@ def serve_pages(settings: UiSettings, ready: Callable[[str], None]) -> None:
 
     Raises:
         CannotListen: if the address is in use, or is not a loopback address and there is no token.
-        ServiceError: if the service cannot be opened.
+        ServiceError: if the service cannot be opened; ``DatabaseGone`` if its file is replaced later.
         NoPages: if the extra ``ui`` is not installed.
     """
     _allow_many_connections()
@@ -156,8 +153,10 @@ def serve_pages(settings: UiSettings, ready: Callable[[str], None]) -> None:
             )
             pages = Pages(source, _guard(settings.pages, {settings.host, *settings.allowed_hosts}))
             url = url_of(settings.host, listener)
+            # Only the embedded engine's client has a file; any other service may come back.
+            check_file = getattr(opened, "check_file", lambda: None)
             with _serving_live(settings.metrics, lambda: live_of(opened)):
-                _Server(pages.application, lambda: ready(url), pages.stop).run(sockets=[listener])
+                _Server(pages.application, lambda: ready(url), pages.stop, check_file).serve_on(listener)
         finally:
             opened.close()
 
@@ -275,7 +274,7 @@ class _Server(uvicorn.Server):
         application: ASGIApp,
         ready: Callable[[], None],
         stop: Callable[[], None],
-        check_file: Callable[[], None] = lambda: None,
+        check_file: Callable[[], None],
     ) -> None:
         super().__init__(
             uvicorn.Config(
@@ -296,6 +295,12 @@ class _Server(uvicorn.Server):
         )
         self._ready, self._stop, self._check_file = ready, stop, check_file
         self.gone: DatabaseGone | None = None
+
+    def serve_on(self, listener: socket.socket) -> None:
+        """Serve until a signal. Raises ``DatabaseGone``."""
+        self.run(sockets=[listener])
+        if self.gone is not None:
+            raise self.gone
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start, then call ``ready``."""

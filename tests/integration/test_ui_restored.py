@@ -17,7 +17,8 @@ from floto.pages.documents import Documents
 from floto.pages.listing.listing import Listing, Query
 from floto.runtime.connect import back_up, connect
 from floto.runtime.ui import ServiceSource
-from tests.integration.browser import browser, needs_browser, problems, until
+from tests.integration.browser import ask, browser, needs_browser, problems, ui, until
+from tests.integration.commands import PATIENCE
 from tests.integration.page_runs import Page
 from tests.integration.shown import LIST, shop
 from tests.integration.test_server import serving
@@ -145,3 +146,13 @@ def test_page_shows_the_history_of_the_backup_that_its_server_was_restored_from(
         page.browser.get("about:blank")
         # The browser has logged that it could not connect.
         problems(page.browser)
+
+
+def test_ui_exits_with_an_error_when_its_file_is_replaced(run: WorkflowExecution, tmp_path: Path) -> None:
+    with ui(f"sqlite:///{tmp_path}/floto.db", cwd=tmp_path) as served:
+        assert ask(served, "GET", f"/runs/{run.workflow_id}/{run.run_id}/document")[0] == 200
+        (tmp_path / "copy.db").replace(tmp_path / "floto.db")
+        _, log = served.process.communicate(timeout=PATIENCE)
+    assert served.process.returncode == 2
+    assert log.splitlines()[-1].startswith(f"floto: {tmp_path / 'floto.db'} was deleted or replaced")
+    assert "Traceback" not in log
