@@ -9,7 +9,7 @@ from collections import OrderedDict
 from contextlib import suppress
 from threading import Lock
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from floto.core.errors import HistoryError, PayloadsNeeded, SpecError
 from floto.core.replay.saved_history import Saved
@@ -37,6 +37,8 @@ class Document:
     data: bytes = field(repr=False)
     last_event: Event
     workflow_id: str
+    #: False if the spec of the run could not be used; the store that it needs may be available later.
+    has_all: bool = True
 
 
 class Documents:
@@ -72,7 +74,7 @@ class Documents:
         with self._lock:
             key, events = (domain, run.run_id), self._read(domain, run)
             known = self._found.pop(key, None)
-            if known is None or known.last_event != events[-1]:
+            if known is None or not known.has_all or known.last_event != events[-1]:
                 known = self._document(Saved(history=History(events, run), domain=domain))
             self._found[key] = known
             while len(self._found) > 1 and sum(len(each.data) for each in self._found.values()) > MOST_BYTES:
@@ -108,7 +110,9 @@ class Documents:
         return events
 
     def _document(self, saved: Saved) -> Document:
-        return _document(view(saved.history, self._spec(saved), self._source.codec), saved.domain)
+        spec = self._spec(saved)
+        run = view(saved.history, spec, self._source.codec)
+        return evolve(_document(run, saved.domain), has_all=run.spec is spec)
 
     def _spec(self, saved: Saved) -> DeciderSpec | None:
         """Return the spec of a run; without one, the page shows what was started."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import json
 import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
@@ -11,16 +13,22 @@ from typing import Any
 import pytest
 from attrs import define
 
+import floto
 from floto import LocalSwf
+from floto.core.payloads import payload
+from floto.core.swf.reserved_names import SPEC_KEY
+from floto.core.swf.service import StartRequest
 from floto.core.swf.shapes import WorkflowExecution
 from floto.pages.documents import Documents
 from floto.pages.listing.listing import Listing, Query
+from floto.payloads import DirectoryStore
 from floto.runtime.connect import back_up, connect
+from floto.runtime.runs.needs import needs
 from floto.runtime.ui import ServiceSource
 from tests.integration.browser import ask, browser, needs_browser, problems, ui, until
 from tests.integration.commands import PATIENCE
 from tests.integration.page_runs import Page
-from tests.integration.shown import LIST, shop
+from tests.integration.shown import LIST, ORDER, shop
 from tests.integration.test_server import serving
 from tests.integration.test_ui_outage import is_live, opened, page
 
@@ -156,3 +164,30 @@ def test_ui_exits_with_an_error_when_its_file_is_replaced(run: WorkflowExecution
     assert served.process.returncode == 2
     assert log.splitlines()[-1].startswith(f"floto: {tmp_path / 'floto.db'} was deleted or replaced")
     assert "Traceback" not in log
+
+
+def test_document_is_made_again_when_the_payload_store_is_back(tmp_path: Path) -> None:
+    store, away = DirectoryStore(tmp_path / "payloads"), tmp_path / "away"
+    split = floto.Generator(id_="split", name="split", version="1", task_list=LIST)
+    spec = floto.DeciderSpec(activity_tasks=[split], task_list=LIST)
+    part = floto.ActivityTask(id_="part", name="part", version="1")
+    with shop(tmp_path) as made, LocalSwf(tmp_path / "floto.db") as client:
+        made.service.prepare([], needs(spec).activity_types)
+        input = payload.dumps({SPEC_KEY: floto.CODEC.unstructure(spec)}, "input")
+        request = StartRequest(workflow_id="split", workflow_type=ORDER, task_list=LIST, input=input)
+        run = WorkflowExecution("split", made.service.start_workflow_execution(request))
+        made.decide()
+        task: Any = made.service.poll_for_activity_task(LIST, "worker", 5)
+        result = json.dumps(store.put([floto.CODEC.unstructure(part)]))
+        made.service.respond_activity_task_completed(task.token, result)
+        codec = floto.CODEC.with_payloads(store)
+        documents = Documents(ServiceSource(client=client, url="sqlite:///floto.db", codec=codec))
+
+        def verdict() -> str:
+            document: Any = json.loads(gzip.decompress(documents.document("floto", run).data))
+            return str(document["check"])
+
+        store.path.rename(away)
+        assert "the spec cannot be used" in verdict()
+        away.rename(store.path)
+        assert "the spec decides as recorded" in verdict()
