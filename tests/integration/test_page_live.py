@@ -131,6 +131,22 @@ def test_document_that_cannot_be_read_is_read_again(site: Site) -> None:
         site.page.sees("TERMINATED", "#state")
 
 
+@pytest.mark.parametrize("is_open", [True, False])
+def test_page_whose_first_document_cannot_be_read_reads_it_again(site: Site, *, is_open: bool) -> None:
+    site.shop.running("order-1")
+    if not is_open:
+        site.shop.service.terminate_workflow_execution("order-1", reason="enough")
+    with held_documents(site.page.browser):
+        site.page.browser.get(f"{site.ui.url}/runs/order-1")
+        site.page.browser.execute_script("held.refused = 1; held.allowed = true")
+        site.page.sees("This run cannot be shown: refused by the test", "#message")
+        site.page.sees("RUNNING" if is_open else "TERMINATED", "#state")
+        assert not site.page.one("#message").is_displayed()
+    if is_open:
+        site.shop.service.terminate_workflow_execution("order-1", reason="enough")
+        site.page.sees("TERMINATED", "#state")
+
+
 def test_saved_history_that_is_dropped_onto_the_page_opens(site: Site, tmp_path: Path) -> None:
     site.shop.failed("order-1")
     site.shop.completed("order-2")

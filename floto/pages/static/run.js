@@ -424,7 +424,7 @@ function say(message) {
 
 async function fetched(url, options) {
 	const answer = await fetch(url, options)
-	if (!answer.ok) throw new Error((await answer.text()) || answer.statusText)
+	if (!answer.ok) throw Object.assign(new Error((await answer.text()) || answer.statusText), {status: answer.status})
 	return answer.json()
 }
 
@@ -440,6 +440,18 @@ const openFile = (file) => file && attempt(plain(file.name, 100), async () => {
 	if ($("helps")) helped([])
 	page.unfollow?.()
 })
+
+// Show the run of the server, which is asked again while it fails
+async function begin() {
+	const doc = await fetched(source.dataset.document).catch((error) => {
+		if (!error.status || error.status === 503) setTimeout(() => page.doc || attempt("This run", begin), 3000)
+		throw error
+	})
+	page.run = 0
+	load(doc)
+	if (source.dataset.changes) follow(source.dataset)
+	await recall()
+}
 
 // Show what helps the run now
 function helped(found) {
@@ -515,12 +527,4 @@ dropped(document, openFile)
 addEventListener("hashchange", recall)
 
 switches(() => page.doc && open())
-attempt("This run", async () => {
-	if (source && !source.dataset.document) return
-	if (source) {
-		page.run = 0
-		load(await fetched(source.dataset.document))
-		if (source.dataset.changes) follow(source.dataset)
-	}
-	await recall()
-})
+attempt("This run", async () => (source ? source.dataset.document && begin() : recall()))
