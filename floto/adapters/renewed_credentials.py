@@ -6,6 +6,10 @@ worker runs for longer than that: keys are rotated, and tools write new temporar
 every hour. Without this module, every call would fail until the process is restarted, and the results of
 activities that completed meanwhile would be lost.
 
+An error of a provider of credentials, such as STS or a token file, is raised by the call of SWF that needs
+them. That call was not sent, so an error that would leave open if it was carried out is raised as botocore's
+``CredentialRetrievalError``, which names the provider.
+
 The alternative is to read the configuration before every call. That takes longer than many calls, and asks
 the metadata service of a cloud each time.
 """
@@ -21,15 +25,17 @@ from typing import Any
 
 import boto3
 import botocore.session
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, CredentialRetrievalError
 
 from floto.adapters.aws_errors import RAISED, translated
-from floto.core.errors import NotCarriedOut, Unauthenticated
+from floto.core.errors import NotCarriedOut, ServiceUnavailable, Unauthenticated
 
 log = logging.getLogger("floto")
 
 #: Least seconds between two readings: some sources of credentials are slow, or start a process.
 _PAUSE_SECONDS = 5.0
+#: The key in botocore's context of a call whose request was signed.
+_SIGNED = "floto_signed"
 #: botocore's names of the sources that it reads once. It refreshes an assumed role, but with the keys that it
 #: has read for that.
 _READ_ONCE = frozenset({"assume-role", "config-file", "custom-process", "shared-credentials-file"})
@@ -37,6 +43,8 @@ _READ_ONCE = frozenset({"assume-role", "config-file", "custom-process", "shared-
 
 def renew(client: Any, read: Callable[[], Any] | None = None) -> Any:
     """Make a boto3 client read its credentials again after an error about them; return the client.
+
+    Transient errors of a call that could not be signed become ``CredentialRetrievalError``.
 
     The call that failed is not repeated. Credentials that a program has passed to boto3 itself are kept.
 
@@ -48,7 +56,8 @@ def renew(client: Any, read: Callable[[], Any] | None = None) -> Any:
     renewal = _Renewal(client, read or _reader())
     service = client.meta.service_model.service_name
     client.meta.events.register(f"after-call.{service}", renewal.answered)
-    client.meta.events.register(f"after-call-error.{service}", renewal.failed)
+    client.meta.events.register(f"after-call-error.{service}", renewal.raised)
+    client.meta.events.register_last(f"request-created.{service}", _mark_as_signed)
     return client
 
 
@@ -74,7 +83,17 @@ class _Renewal:
         if "Error" in parsed:
             self.failed(ClientError(parsed, ""))  # type: ignore[arg-type]  # botocore's own dict
 
-    def failed(self, exception: Exception, **_: Any) -> None:
+    def raised(self, exception: Exception, context: dict[str, Any], **_: Any) -> None:
+        """Read the credentials again if an error is about them; say so if they cannot be retrieved."""
+        self.failed(exception)
+        if _SIGNED in context or not isinstance(exception, RAISED):
+            return
+        if type(translated(exception)) is ServiceUnavailable:
+            provider = getattr(self._signer._credentials, "method", "their provider")  # noqa: SLF001 - see above
+            problem = f"{type(exception).__name__}: {exception}"
+            raise CredentialRetrievalError(provider=provider, error_msg=problem) from exception
+
+    def failed(self, exception: Exception) -> None:
         """Read the credentials again if an error is about them; one thread does."""
         if not (isinstance(exception, RAISED) and _is_about_credentials(exception)):
             return
@@ -99,6 +118,11 @@ class _Renewal:
             return
         log.info("credentials of AWS have changed; using those of %s", new.method)
         self._signer._credentials = new  # noqa: SLF001
+
+
+def _mark_as_signed(request: Any, **_: Any) -> None:
+    """Record in the context of a call that its request was signed."""
+    request.context[_SIGNED] = True
 
 
 def _is_about_credentials(exception: Exception) -> bool:

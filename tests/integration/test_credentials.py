@@ -19,7 +19,7 @@ from floto.adapters.payloads import S3Store
 from floto.adapters.renewed_credentials import renew
 from floto.adapters.swf import SwfService
 from floto.adapters.swf_client import make_client
-from floto.core.errors import ServiceError, StoreUnavailable, Unauthenticated
+from floto.core.errors import NotCarriedOut, ServiceError, StoreUnavailable, Unauthenticated
 from floto.runtime.retrying import report
 from floto.runtime.shutdown import StopFlag
 from tests.integration.scripted import SLOW_DOWN, Answer, refusing, scripted
@@ -163,6 +163,32 @@ def test_file_is_read_once_in_some_seconds_by_one_thread(
             call.join()
         client.close()
     assert len(reads) == 1
+
+
+ROLE = "arn:aws:iam::123456789012:role/role"
+
+
+@pytest.mark.parametrize(
+    ("profile", "problem"),
+    [
+        (f"role_arn = {ROLE}\nweb_identity_token_file = missing\n", "FileNotFoundError: .*'missing'"),
+        (f"role_arn = {ROLE}\nsource_profile = base\n", "ClientError: .*InternalFailure.* AssumeRole"),
+    ],
+)
+def test_call_without_credentials_of_a_role_was_not_carried_out(
+    configure: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, profile: str, problem: str
+) -> None:
+    configure("KEY", "base")
+    (tmp_path / "config").write_text(f"[default]\nregion = us-east-1\n{profile}")
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    body = b"<ErrorResponse><Error><Code>InternalFailure</Code><Message>no</Message></Error></ErrorResponse>"
+    with scripted(ACCEPTED) as (url, seen), scripted(Answer(500, "text/xml", body)) as (sts, _):
+        monkeypatch.setenv("AWS_ENDPOINT_URL_STS", sts)
+        client = make_client(None, url)
+        with pytest.raises(NotCarriedOut, match=f"retrieving credentials from assume-role.*: {problem}"):
+            complete(client)
+        client.close()
+    assert seen == []
 
 
 def complete_and_fail(client: Any) -> None:
