@@ -169,7 +169,15 @@ def translated(error: Exception) -> ServiceError:
     is_refused = kind is Unreachable and not isinstance(error, b.ConnectTimeoutError)
     if is_refused and is_loopback_url(getattr(error, "kwargs", {}).get("endpoint_url")):
         kind = NotListening
-    return _made(kind, type(error).__name__, f"{error}{ADVICE.get(type(error), '')}")
+    return _made(kind, type(error).__name__, f"{error}{_reason(error)}{ADVICE.get(type(error), '')}")
+
+
+def _reason(error: Exception) -> str:
+    """Return why there is no connection, such as a name that is unknown; botocore's message lacks it."""
+    inner = getattr(error, "kwargs", {}).get("error")
+    while isinstance(inner, Exception) and not isinstance(inner, OSError):
+        inner = inner.__context__
+    return f" ({inner.strerror or inner})" if isinstance(inner, OSError) else ""
 
 
 def _answered(error: ClientError) -> ServiceError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import time
 from functools import partial
 from typing import Any
@@ -245,6 +246,19 @@ def test_poll_without_permission_ends_the_only_poller_of_a_task_list(kind: Any, 
                 loops.check()
             assert len(seen) == 1
         loops.check()
+
+
+def test_error_names_the_reason_why_there_is_no_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unknown(*_: Any, **__: Any) -> Any:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+    client = make_client("us-east-1", "http://nowhere.invalid")
+    with pytest.raises(Unreachable, match=r"nowhere\.invalid.*\(Name or service not known\)"):
+        SwfService(client, "d").signal_workflow_execution("w", "s")
+    client.close()
 
 
 def test_permission_denied_at_the_first_call_is_permanent() -> None:

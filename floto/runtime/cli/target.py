@@ -30,7 +30,15 @@ from floto.core.swf.identifiers import may_exist
 from floto.core.swf.limits import PAGE_LIMIT
 from floto.core.swf.shapes import WorkflowExecution
 from floto.core.visible import first_few, shell_command
-from floto.runtime.connect import USUAL_FILE, client, default_service, file_of, shown_service, translating
+from floto.runtime.connect import (
+    AMAZON_SWF,
+    USUAL_FILE,
+    client,
+    default_service,
+    file_of,
+    shown_service,
+    translating,
+)
 from floto.runtime.retrying import persist_at_start, retry_read, retry_write
 from floto.runtime.shutdown import StopFlag
 
@@ -182,7 +190,8 @@ class Target:
                 call = translating(getattr(self.client, method))
                 return repeat(call, **{"domain": self.domain, **arguments})
         except Unreachable as error:
-            message = f"cannot connect to {self.url}; is 'floto server' running there? ({error})"
+            hint = "" if self.url.startswith(AMAZON_SWF) else "; is 'floto server' running there?"
+            message = f"cannot connect to {self.url}{hint} ({error})"
             raise Unreachable(message) from error
 
     def pages(self, method: str, key: str, **arguments: Any) -> Iterator[Any]:
