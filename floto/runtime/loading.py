@@ -125,11 +125,11 @@ def names_schedule(source: str) -> bool:
     return bool(module_name and name) and isinstance(getattr(load_module(module_name), name, None), Schedule)
 
 
-def load_schedule(source: str) -> Schedule:
+def load_schedule(source: str, codec: Codec = CODEC) -> Schedule:
     """Load a schedule from ``FILE.json``, ``FILE.py:name`` or ``module:name``; raise like ``load_spec``."""
     if source.endswith(".json"):
         try:
-            return Schedule.from_json(_text(source))
+            return Schedule.from_json(_text(source), codec)
         except SpecError as error:
             raise SpecError(f"{source}: {problem}" for problem in error.problems) from None
     return _named(source, Schedule, "a schedule is named FILE.json, FILE.py:name or module:name")

@@ -25,8 +25,9 @@ from floto.core.errors import (
     ServiceFault,
     SpecError,
 )
-from floto.core.spec.schedule import SCHEDULE_CODEC, Schedule
-from floto.core.spec.tasks import TaskCodec
+from floto.core.spec.codec import Codec
+from floto.core.spec.decider_spec import CODEC
+from floto.core.spec.schedule import Schedule, with_schedules
 from floto.core.state.fold import fold
 from floto.core.state.state import EMPTY
 from floto.core.swf.events import WorkflowExecutionStarted
@@ -74,7 +75,7 @@ def create(
     service: Service,
     schedule: Schedule,
     task_list: str = SCHEDULE_LIST,
-    codec: TaskCodec = SCHEDULE_CODEC,
+    codec: Codec = CODEC,
 ) -> str:
     """Start a schedule and return its run id.
 
@@ -82,7 +83,7 @@ def create(
         service: The service.
         schedule: The schedule.
         task_list: The task list of its scheduler.
-        codec: Writes the schedule.
+        codec: Writes the task kinds and retry strategies of its spec, and may have a store for long values.
 
     Raises:
         ScheduleError: if there is an open run of its id.
@@ -92,7 +93,7 @@ def create(
         workflow_id=schedule.id_,
         workflow_type=SCHEDULE_TYPE,
         task_list=task_list,
-        input=schedule_input(schedule, codec),
+        input=schedule_input(schedule, with_schedules(codec)),
     )
     prepare(service, schedule)
     try:
@@ -107,17 +108,19 @@ def create(
         raise ScheduleError(msg) from None
 
 
-def all_schedules(service: Service) -> Iterator[tuple[ExecutionInfo, ScheduleView | UnreadableSchedule]]:
+def all_schedules(
+    service: Service, codec: Codec = CODEC
+) -> Iterator[tuple[ExecutionInfo, ScheduleView | UnreadableSchedule]]:
     """Yield the open schedules of a domain by id, each with what its history says, or an error."""
     found = retry_read(service.open_executions, SCHEDULE_TYPE)
     for info in sorted(found, key=lambda info: info.execution.workflow_id):
         try:
-            yield info, read(service, info)
+            yield info, read(service, info, codec)
         except UnreadableSchedule as error:
             yield info, error
 
 
-def find(service: Service, id_: str) -> tuple[ExecutionInfo, ScheduleView]:
+def find(service: Service, id_: str, codec: Codec = CODEC) -> tuple[ExecutionInfo, ScheduleView]:
     """Return the last run of a schedule, and what its history says.
 
     Raises:
@@ -125,7 +128,7 @@ def find(service: Service, id_: str) -> tuple[ExecutionInfo, ScheduleView]:
         UnreadableSchedule: if it cannot be read.
     """
     info = latest(service, id_)
-    return info, read(service, info)
+    return info, read(service, info, codec)
 
 
 def latest(service: Service, id_: str) -> ExecutionInfo:
@@ -143,11 +146,12 @@ def task_list_of(service: Service, info: ExecutionInfo) -> str:
     return start.task_list.name
 
 
-def read(service: Service, info: ExecutionInfo) -> ScheduleView:
+def read(service: Service, info: ExecutionInfo, codec: Codec = CODEC) -> ScheduleView:
     """Return what the history of a schedule says. Raises ``UnreadableSchedule``."""
     events = retry_read(service.history, info.execution)
     try:
-        return view_schedule(fold(events, evolve(EMPTY, execution=info.execution)))
+        state = fold(events, evolve(EMPTY, execution=info.execution))
+        return view_schedule(state, codec=with_schedules(codec))
     except (HistoryError, PayloadError, PayloadsNeeded, SpecError) as error:
         raise UnreadableSchedule(info.execution.workflow_id, str(error).replace("\n", "; ")) from error
 
@@ -161,9 +165,9 @@ class Change:
     after: Any
 
 
-def changes(old: Schedule, new: Schedule) -> list[Change]:
+def changes(old: Schedule, new: Schedule, codec: Codec = CODEC) -> list[Change]:
     """Return the fields in which two schedules differ, in JSON."""
-    before, after = (SCHEDULE_CODEC.unstructure(each) for each in (old, new))
+    before, after = (with_schedules(codec).unstructure(each) for each in (old, new))
     names = [field.name for field in fields(Schedule)]
     pairs = [Change(name, before.get(name), after.get(name)) for name in names]
     return [each for each in pairs if each.before != each.after]

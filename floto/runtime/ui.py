@@ -246,7 +246,7 @@ class ServiceSource:
         """Return the open schedules, by id."""
         if domain not in self.domains():
             return []
-        found = all_schedules(domain_of(self.client, domain))
+        found = all_schedules(domain_of(self.client, domain), self.codec)
         return [_schedule_row(info, each) for info, each in found]
 
     def command(self, act: Act) -> str:

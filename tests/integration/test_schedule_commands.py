@@ -9,7 +9,6 @@ from attrs import frozen
 
 import floto
 from floto.adapters.sqlite import SqliteService
-from floto.core.spec.schedule import with_schedules
 from floto.core.state.fold import fold
 from floto.core.state.state import EMPTY
 from floto.runtime.schedules import create, latest
@@ -54,7 +53,7 @@ def test_schedule_that_the_command_line_cannot_read_is_listed_and_told(shell: Sh
     work = floto.ActivityTask(id_="a", name="a", version="1", retry_strategy=Patient())
     own = floto.Schedule(id_="own", spec=floto.DeciderSpec(activity_tasks=[work]), every=3600)
     service = SqliteService(shell.cwd / "floto.db", "floto")
-    run_id = create(service, own, codec=with_schedules(floto.CODEC.with_type("own.Patient", Patient)))
+    run_id = create(service, own, codec=floto.CODEC.with_type("own.Patient", Patient))
     job, listed = shell.here("schedule", "list")[0].splitlines()
     assert job.startswith("job\tevery 3600 seconds\t")
     problem = "cannot be read: $.spec.activity_tasks[0].retry_strategy: type 'own.Patient'"
@@ -109,3 +108,50 @@ def test_update_says_whether_the_schedule_is_paused_after_it(shell: Shell) -> No
     said = shell.here("schedule", "update", "on.json", "--yes")[0]
     assert "paused: true -> false\nfirst fire after the update: 20" in said
     assert data(shell, "schedule", "show", "job")["memory"]["paused"] is None
+
+
+OWN = """
+import floto
+from attrs import frozen
+from datetime import datetime, timedelta, UTC
+
+@frozen
+class Never:
+    def delay(self, retry):
+        return None
+
+codec = floto.CODEC.with_type("Never", Never)
+task = floto.ActivityTask(id_="a", name="work", version="1", retry_strategy=Never())
+spec = floto.DeciderSpec(activity_tasks=[task])
+hourly = floto.Schedule(id_="hourly", every=3600, spec=spec)
+daily = floto.Schedule(id_="hourly", every=86400, spec=spec)
+at = (datetime.now(UTC) + timedelta(seconds=1)).isoformat()
+once = floto.Schedule(id_="once", calendar=[at], spec=spec)
+
+@floto.activity(name="work", version="1")
+def work():
+    return 1
+"""
+
+
+def test_schedule_of_a_spec_with_own_types_is_created_shown_and_changed_with_its_codec(shell: Shell) -> None:
+    (shell.cwd / "own.py").write_text(OWN)
+    codec = ("--codec", "own.py:codec")
+    assert "give it a tag" in shell.here("schedule", "create", "own.py:hourly", code=2)[1]
+    shell.here("schedule", "create", "own.py:hourly", *codec)
+    assert "cannot be read" in shell.here("schedule", "list")[0]
+    assert "cannot be read" not in shell.here("schedule", "list", *codec)[0]
+    shown = json.loads(shell.here("schedule", "show", "hourly", "--json", *codec)[0])
+    assert shown["schedule"]["spec"]["activity_tasks"][0]["retry_strategy"] == {"type": "Never"}
+    changed = shell.here("schedule", "update", "own.py:daily", *codec, code=1)[0]
+    assert "every: 3600 -> 86400" in changed
+    shell.here("schedule", "update", "own.py:daily", "--yes", *codec)
+    (shell.cwd / "hourly.json").write_text(json.dumps(shown["schedule"]))
+    assert "1 problem" in shell.here("check", "hourly.json", code=1)[1]
+    shell.here("check", "hourly.json", *codec)
+
+
+def test_schedule_of_a_spec_with_own_types_runs_with_its_codec(shell: Shell) -> None:
+    (shell.cwd / "own.py").write_text(OWN)
+    done = shell("run", "own.py:once", "--codec", "own.py:codec", "--activities", "own.py")
+    assert json.loads(done.stdout) == {"completed": 1}

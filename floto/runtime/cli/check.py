@@ -41,7 +41,7 @@ def check_command(spec: str, codec: Codec) -> int:
     repeats.
     """
     try:
-        schedule = load_schedule(spec) if names_schedule(spec) else None
+        schedule = load_schedule(spec, codec) if names_schedule(spec) else None
         loaded = load_spec(spec, codec) if schedule is None else schedule.spec
     except SpecError as error:
         for problem in error.problems:

@@ -117,7 +117,7 @@ def run_command(  # noqa: PLR0913, PLR0917 - click passes each option as an argu
     with stdout_for_the_result():
         if names_schedule(spec):
             _refuse_for_schedules(workflow_id, input_text, options=redrive or take_over)
-            name, schedule = None, _with_activities(load_schedule(spec), activities)
+            name, schedule = None, _with_activities(load_schedule(spec, codec), activities)
             call = partial(run_schedule, schedule, print_line, **settings)
         else:
             loaded = _load(spec, activities, codec)

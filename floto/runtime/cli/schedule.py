@@ -24,18 +24,15 @@ from floto.core.decide.schedule_memory import updated
 from floto.core.errors import ServiceError, UnknownResource
 from floto.core.fire_times import moment, moment_problems
 from floto.core.payloads import payload
-from floto.core.spec.schedule import SCHEDULE_CODEC, Schedule
+from floto.core.spec.codec import Codec
+from floto.core.spec.schedule import Schedule, with_schedules
 from floto.core.swf.floto_defaults import DEFAULT_DOMAIN
 from floto.core.swf.pollers import Live, PollKind
 from floto.core.swf.service import ExecutionInfo, Service
 from floto.core.visible import shell_command, visible
 from floto.runtime.cli.codes import DONE, FAILED
 from floto.runtime.cli.loops import daemon_options, run_daemon
-from floto.runtime.cli.options import (
-    domain_option,
-    json_option,
-    service_option,
-)
+from floto.runtime.cli.options import codec_options, domain_option, json_option, service_option
 from floto.runtime.cli.output import json_text, one_line, print_rows, say, utc
 from floto.runtime.cli.target import (
     Target,
@@ -98,15 +95,16 @@ def _service(there: Target) -> Service:
 @_command("create", "Start a schedule")
 @click.argument("source")
 @click.option("--task-list", default=SCHEDULE_LIST, show_default=True, help="Task list of its scheduler.")
-def create_command(source: str, task_list: str, **where: Any) -> int:
+@codec_options
+def create_command(source: str, task_list: str, codec: Codec, **where: Any) -> int:
     """Start the schedule of SOURCE, and print its run id."""
-    schedule = load_schedule(source)
+    schedule = load_schedule(source, codec)
     url, domain = where["service"], where["domain"] or DEFAULT_DOMAIN
     check_service(url, new=True)
     with closing(connect_loop(url, domain)) as service:
         try:
             with naming_unknown_outcome(url, look_at(schedule.id_, url, domain)):
-                run_id = create(service, schedule, task_list)
+                run_id = create(service, schedule, task_list, codec)
         except ScheduleError as error:
             msg = f"{error}: {command_to_terminate(schedule.id_, url, domain)}"
             raise click.UsageError(msg) from None
@@ -117,19 +115,20 @@ def create_command(source: str, task_list: str, **where: Any) -> int:
 
 @_command("list", "List the open schedules")
 @json_option
-def list_command(*, as_json: bool, **where: Any) -> int:
+@codec_options
+def list_command(*, as_json: bool, codec: Codec, **where: Any) -> int:
     """List the open schedules: their times, the next three fires and the last run.
 
     Fires are in the time zone of the schedule.
     """
     with _there(where) as there:
-        found = list(all_schedules(_service(there)))
+        found = list(all_schedules(_service(there), codec))
         if not as_json:
             print_rows(("schedule", "times", "state", "next", "last run"), [_row(*each) for each in found])
             views = [each for _, each in found if isinstance(each, ScheduleView)]
             _say_not_decided([each.state.start.task_list.name for each in views], there)
     if as_json:
-        say(json_text([_as_json(info, each) for info, each in found]))
+        say(json_text([_as_json(info, each, codec) for info, each in found]))
     elif not found:
         place = f"in domain {there.domain!r} on {shown_service(there.url)}"
         say(visible(f"there is no open schedule {place}"), err=True)
@@ -163,7 +162,7 @@ def _row(info: ExecutionInfo, found: ScheduleView | UnreadableSchedule) -> tuple
     return found.schedule.id_, found.schedule.words, state_text(found), fires, ended
 
 
-def _as_json(info: ExecutionInfo, found: ScheduleView | UnreadableSchedule) -> dict[str, Any]:
+def _as_json(info: ExecutionInfo, found: ScheduleView | UnreadableSchedule, codec: Codec) -> dict[str, Any]:
     run = {
         "workflowId": info.execution.workflow_id,
         "runId": info.execution.run_id,
@@ -173,7 +172,7 @@ def _as_json(info: ExecutionInfo, found: ScheduleView | UnreadableSchedule) -> d
         return {**run, "error": found.problem}
     return {
         **run,
-        "schedule": SCHEDULE_CODEC.unstructure(found.schedule),
+        "schedule": with_schedules(codec).unstructure(found.schedule),
         "words": found.schedule.words,
         "next": [utc(at) for at in next_fires(found, datetime.now(UTC))],
         "memory": _memory(info, found),
@@ -193,12 +192,13 @@ def _memory(info: ExecutionInfo, found: ScheduleView) -> dict[str, Any]:
 @_command("show", "Show a schedule, its runs and its missed fires")
 @click.argument("id_", metavar="ID")
 @json_option
-def show_command(id_: str, *, as_json: bool, **where: Any) -> int:
+@codec_options
+def show_command(id_: str, *, as_json: bool, codec: Codec, **where: Any) -> int:
     """Show the schedule ID: its times, next fires, last runs, and the fires that started none."""
     with _there(where) as there:
-        info, found = _found(there, id_)
+        info, found = _found(there, id_, codec)
         if as_json:
-            say(json_text(_as_json(info, found)))
+            say(json_text(_as_json(info, found, codec)))
             return DONE
         _say_times_and_runs(info, found)
         if info.close_status is None:
@@ -232,9 +232,9 @@ _WHY = {
 }
 
 
-def _found(there: Target, id_: str) -> tuple[ExecutionInfo, ScheduleView]:
+def _found(there: Target, id_: str, codec: Codec) -> tuple[ExecutionInfo, ScheduleView]:
     info = _latest(there, id_)
-    return info, read(_service(there), info)
+    return info, read(_service(there), info, codec)
 
 
 def _latest(there: Target, id_: str) -> ExecutionInfo:
@@ -275,7 +275,8 @@ def trigger_command(id_: str, **where: Any) -> int:
 @click.argument("id_", metavar="ID")
 @click.option("--from", "first", required=True, metavar="TIME", help="Time of the first fire.")
 @click.option("--to", "last", required=True, metavar="TIME", help="Time of the last fire.")
-def backfill_command(id_: str, first: str, last: str, **where: Any) -> int:
+@codec_options
+def backfill_command(id_: str, first: str, last: str, codec: Codec, **where: Any) -> int:
     """Start the runs of all fires of the schedule ID between two past times, one after the other.
 
     With the overlap policy allow_all, they start all at once. Only 'floto schedule delete' ends a backfill
@@ -285,7 +286,7 @@ def backfill_command(id_: str, first: str, last: str, **where: Any) -> int:
         for problem in moment_problems(name, text):
             raise click.BadParameter(problem)
     with _there(where) as there:
-        schedule = _found(there, id_)[1].schedule
+        schedule = _found(there, id_, codec)[1].schedule
         begin, end = (moment(text, schedule.time_zone) for text in (first, last))
         if begin > end:
             msg = f"--from {first} is after --to {last}"
@@ -303,15 +304,16 @@ def backfill_command(id_: str, first: str, last: str, **where: Any) -> int:
 @_command("update", "Change a schedule")
 @click.argument("source")
 @click.option("--yes", is_flag=True, help="Apply the changes; without it, they are shown only.")
-def update_command(source: str, *, yes: bool, **where: Any) -> int:
+@codec_options
+def update_command(source: str, *, yes: bool, codec: Codec, **where: Any) -> int:
     """Show what SOURCE changes in the schedule of its id, and from which fire on; apply it with --yes.
 
     Exit code: 0 applied or no change, 1 changes are shown only, 2 wrong usage.
     """
-    new = load_schedule(source)
+    new = load_schedule(source, codec)
     with _there(where) as there:
-        _, found = _found(there, new.id_)
-        plan = changes(found.schedule, new)
+        _, found = _found(there, new.id_, codec)
+        plan = changes(found.schedule, new, codec)
         for each in plan:
             say(visible(f"{each.name}: {one_line(each.before)} -> {one_line(each.after)}"))
         if not plan:
@@ -322,7 +324,7 @@ def update_command(source: str, *, yes: bool, **where: Any) -> int:
             say("nothing is changed; apply it with --yes", err=True)
             return FAILED
         prepare(_service(there), new)
-    return _signal(where, new.id_, UPDATE, SCHEDULE_CODEC.unstructure(new), "updated")
+    return _signal(where, new.id_, UPDATE, with_schedules(codec).unstructure(new), "updated")
 
 
 def _first_fire(found: ScheduleView, new: Schedule) -> str:

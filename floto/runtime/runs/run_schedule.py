@@ -10,7 +10,7 @@ from floto.core.decide.schedule import ScheduleView, view_schedule
 from floto.core.errors import ServiceUnavailable
 from floto.core.spec.codec import Codec
 from floto.core.spec.decider_spec import CODEC
-from floto.core.spec.schedule import Schedule
+from floto.core.spec.schedule import Schedule, with_schedules
 from floto.core.spec.task_lists import own_list
 from floto.core.swf.service import Service
 from floto.core.swf.shapes import WorkflowExecution
@@ -60,7 +60,7 @@ def run_schedule(  # noqa: PLR0913 - the arguments of the command
     deadline = TimeLimit.after(timeout)
     opened = service_for(service, domain, IN_MEMORY)
     with closing(opened, service), deadline.armed():
-        execution = _begin(opened, schedule)
+        execution = _begin(opened, schedule, codec)
         fires = ", ".join(map(moment_text, schedule.fires(datetime.now(UTC), 3))) or "none"
         tell(f"{schedule.id_}: {schedule.words}; next fires: {fires}")
         supervisor = Supervisor()
@@ -74,7 +74,8 @@ def run_schedule(  # noqa: PLR0913 - the arguments of the command
         supervisor.start(Scheduler(domain, task_list, **common))
         supervisor.start(ActivityWorker(task_list=task_list, concurrency=concurrency, **common))
         try:
-            found = _follow(RunFollower(opened, execution, deadline.stop), tell, deadline, supervisor)
+            follower = RunFollower(opened, execution, deadline.stop)
+            found = _follow(follower, tell, deadline, supervisor, with_schedules(codec))
         finally:
             supervisor.stop()
             supervisor.join(_STOP_SECONDS)
@@ -87,28 +88,32 @@ def run_schedule(  # noqa: PLR0913 - the arguments of the command
     return dict(found.memory.counts)
 
 
-def _begin(service: Service, schedule: Schedule) -> WorkflowExecution:
+def _begin(service: Service, schedule: Schedule, codec: Codec) -> WorkflowExecution:
     """Start the schedule, unless it is open as it is given; return its run."""
-    known = _open(service, schedule.id_)
+    known = _open(service, schedule.id_, codec)
     if known is None:
-        return WorkflowExecution(schedule.id_, create(service, schedule, own_list(schedule.id_)))
+        return WorkflowExecution(schedule.id_, create(service, schedule, own_list(schedule.id_), codec))
     execution, found = known
-    if changes(found.schedule, schedule):
+    if changes(found.schedule, schedule, codec):
         msg = f"schedule {schedule.id_!r} is open with other settings; 'floto schedule update' changes them"
         raise ScheduleError(msg)
     return execution
 
 
-def _open(service: Service, id_: str) -> tuple[WorkflowExecution, ScheduleView] | None:
+def _open(service: Service, id_: str, codec: Codec) -> tuple[WorkflowExecution, ScheduleView] | None:
     try:
-        info, found = find(service, id_)
+        info, found = find(service, id_, codec)
     except ScheduleError:
         return None
     return (info.execution, found) if info.close_status is None else None
 
 
 def _follow(
-    follower: RunFollower, tell: Callable[[str], None], deadline: TimeLimit, supervisor: Supervisor
+    follower: RunFollower,
+    tell: Callable[[str], None],
+    deadline: TimeLimit,
+    supervisor: Supervisor,
+    codec: Codec,
 ) -> ScheduleView | None:
     """Tell of each run until the schedule has closed; return None if stopped before."""
     told: set[tuple[str, str]] = set()
@@ -118,7 +123,7 @@ def _follow(
             is_new = follower.update()
         except ServiceUnavailable:
             break  # only when stopped
-        found = view_schedule(follower.state) if is_new else None
+        found = view_schedule(follower.state, codec=codec) if is_new else None
         for end in found.memory.recent if found else ():
             if (end.workflow_id, str(end.at)) not in told:
                 told.add((end.workflow_id, str(end.at)))
