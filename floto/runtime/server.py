@@ -63,9 +63,9 @@ class PageSettings:
     #: The spec of runs that carry none, and its name on a command line.
     spec: DeciderSpec | None = None
     spec_name: str | None = None
-    #: Reads specs and generated tasks, and its name on a command line.
+    #: Reads specs, generated tasks and stored values, and the options that name it on a command line.
     codec: Codec = CODEC
-    codec_name: str | None = None
+    codec_options: tuple[str, ...] = ()
 
 
 @frozen(kw_only=True)
@@ -148,7 +148,7 @@ def serve_pages(settings: UiSettings, ready: Callable[[str], None]) -> None:
                 spec=settings.pages.spec,
                 spec_name=settings.pages.spec_name,
                 codec=settings.pages.codec,
-                codec_name=settings.pages.codec_name,
+                codec_options=settings.pages.codec_options,
                 changes=changes_of(settings.service),
             )
             pages = Pages(source, _guard(settings.pages, {settings.host, *settings.allowed_hosts}))
@@ -182,7 +182,7 @@ def _pages_of_server(
         spec=settings.pages.spec,
         spec_name=settings.pages.spec_name,
         codec=settings.pages.codec,
-        codec_name=settings.pages.codec_name,
+        codec_options=settings.pages.codec_options,
         changes=changes_of(f"sqlite:///{settings.db.absolute()}"),
     )
     try:

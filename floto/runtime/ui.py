@@ -85,7 +85,7 @@ class ServiceSource:
         spec: The spec of runs that carry none; default: none.
         spec_name: Its name, for command lines.
         codec: Reads specs and generated tasks; default: floto's own.
-        codec_name: Its name, for command lines.
+        codec_options: The options that name it and its store, for command lines.
         changes: Returns a value that differs after every change of the service; None if nothing says so.
     """
 
@@ -95,7 +95,7 @@ class ServiceSource:
     spec: DeciderSpec | None = None
     spec_name: str | None = None
     codec: Codec = CODEC
-    codec_name: str | None = None
+    codec_options: tuple[str, ...] = ()
     changes: Callable[[], object] | None = None
     #: The domains, once they were read.
     _known: list[_Domains] = field(init=False, factory=list)
@@ -259,12 +259,11 @@ class ServiceSource:
         """Return the options that a redrive needs: the codec, and the spec by which the run is shown."""
         if act.name != "redrive":
             return ()
-        codec = () if self.codec_name is None else ("--codec", self.codec_name)
         if self.spec is None or self.spec_name is None:
-            return codec
+            return self.codec_options
         run = WorkflowExecution(act.workflow_id, act.run_id)
         spec = self.spec_of(History(self.history(act.domain, run), run))
-        return (*codec, "--spec", self.spec_name) if spec is self.spec else codec
+        return (*self.codec_options, *(("--spec", self.spec_name) if spec is self.spec else ()))
 
     def plan(self, act: Act) -> Redrive:
         """Return what a redrive would keep and run."""

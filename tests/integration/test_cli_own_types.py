@@ -200,3 +200,43 @@ def test_code_of_users_that_a_codec_imports_prints_nothing_among_the_results(she
     completed = shell(_FLOTO_COMPLETE="bash_complete", COMP_WORDS=words, COMP_CWORD="4")
     assert completed.stdout.split() == ["plain,monday:child", "plain,monday"]
     assert completed.stderr == ""
+
+
+STORED = """
+import floto, random
+from floto.payloads import DirectoryStore
+
+@floto.activity(name="long", version="1")
+def long():
+    return random.Random(1).randbytes(40_000).hex()
+
+@floto.activity(name="last", version="1")
+def last(context):
+    raise ValueError("no such luck")
+
+first = floto.ActivityTask(id_="long", name="long", version="1")
+when = "length(long) > `0`"
+then = floto.ActivityTask(id_="last", name="last", version="1", requires=[first], when=when)
+spec = floto.DeciderSpec(activity_tasks=[first, then])
+if __name__ == "__main__":
+    try:
+        floto.run(spec, service="sqlite:///stored.db", workflow_id="w", payloads=DirectoryStore("payloads"))
+    except floto.WorkflowFailed as failed:
+        print(failed)
+"""
+
+
+@pytest.mark.parametrize("store", [(), ("--payloads", "payloads")])
+def test_page_reads_stored_values_from_the_named_store(tmp_path: Path, store: tuple[str, ...]) -> None:
+    (tmp_path / "stored.py").write_text(STORED)
+    subprocess.run([sys.executable, "stored.py"], cwd=tmp_path, check=True, timeout=PATIENCE)
+    assert list((tmp_path / "payloads").iterdir())
+    options = ("--spec", "stored.py:spec", "--allow-actions", *store)
+    with ui("sqlite:///stored.db", *options, cwd=tmp_path) as page:
+        _, headers, _ = ask(page, "GET", "/runs/w")
+        _, _, text = ask(page, "GET", f"{headers['location'].partition('?')[0]}/document")
+        assert ("the spec decides as recorded" in text) is bool(store), text[:500]
+        run_id = headers["location"].partition("?")[0].rpartition("/")[2]
+        preview = f"/actions/redrive?workflow_id=w&run_id={run_id}&preview=1"
+        _, _, text = ask(page, "GET", preview, accept="text/html")
+        assert (f"--payloads {tmp_path / 'payloads'}" in text) is bool(store), text

@@ -75,12 +75,17 @@ _codec_words: dict[str, Any] = {
 codec_option = click.option("--codec", callback=_codec, **_codec_words)
 #: The name of a codec that the command loads itself.
 codec_name_option = click.option("--codec", **_codec_words)
+_payloads_words: dict[str, Any] = {
+    "metavar": "DIR|s3://BUCKET/PREFIX",
+    "help": "Store for values that are too long for SWF.",
+}
 payloads_option = click.option(
     "--payloads",
-    metavar="DIR|s3://BUCKET/PREFIX",
     callback=lambda _context, _option, value: None if value is None else payload_store(value),
-    help="Store for values that are too long for SWF.",
+    **_payloads_words,
 )
+#: The name of a store that the command opens itself.
+payloads_name_option = click.option("--payloads", **_payloads_words)
 
 
 def codec_options(command: F) -> F:

@@ -11,10 +11,17 @@ from floto.core.spec.decider_spec import CODEC
 from floto.core.visible import visible
 from floto.logs import configure
 from floto.runtime.cli.metrics import metrics_option, need_metrics
-from floto.runtime.cli.options import F, codec_name_option, domain_option, log_format_option, service_option
+from floto.runtime.cli.options import (
+    F,
+    codec_name_option,
+    domain_option,
+    log_format_option,
+    payloads_name_option,
+    service_option,
+)
 from floto.runtime.cli.output import say
 from floto.runtime.cli.target import check_service
-from floto.runtime.connect import shown_service
+from floto.runtime.connect import absolute_store, payload_store, shown_service
 from floto.runtime.loading import absolute_source, load_codec, load_spec
 
 #: Packages that the extras ``server`` and ``ui`` install.
@@ -43,6 +50,7 @@ def listen_options(port: int) -> Callable[[F], F]:
 def page_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options of a server of pages."""
     for option in (
+        payloads_name_option,
         codec_name_option,
         click.option(
             "--spec", metavar="SPEC", help="Spec of runs on the page that carry none, as for a decider."
@@ -73,21 +81,32 @@ def server_module(extra: str) -> Any:
     return server
 
 
-def page_settings(
-    server: Any, *, spec: str | None, codec: str | None, allow_actions: bool, token: str | None
+def page_settings(  # noqa: PLR0913 - the options of the pages
+    server: Any,
+    *,
+    spec: str | None,
+    codec: str | None,
+    payloads: str | None,
+    allow_actions: bool,
+    token: str | None,
 ) -> Any:
     """Return the settings of the pages, with what they name. Raises ``UsageError`` for an empty token."""
     if token is not None and not token.strip():
         msg = "--token must not be empty"
         raise click.UsageError(msg)
-    loaded = CODEC if codec is None else load_codec(codec)
+    loaded, options = CODEC, list[str]()
+    if codec is not None:
+        loaded, options = load_codec(codec), ["--codec", absolute_source(codec)]
+    if payloads is not None:
+        loaded = loaded.with_payloads(payload_store(payloads))
+        options += ["--payloads", absolute_store(payloads)]
     return server.PageSettings(
         token=token,
         allow_actions=allow_actions,
         spec=None if spec is None else load_spec(spec, loaded),
         spec_name=None if spec is None else absolute_source(spec),
         codec=loaded,
-        codec_name=None if codec is None else absolute_source(codec),
+        codec_options=tuple(options),
     )
 
 
