@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 import socket
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from threading import Thread
+from threading import BoundedSemaphore, Thread
 from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler
 
@@ -20,8 +21,13 @@ from floto.runtime.metrics.metrics import Metrics
 
 log = logging.getLogger("floto")
 
+#: Maximum number of connections, each with a thread: files and sockets are left for the deciders and workers.
+MOST_CONNECTIONS = 32
 
-class _Handler(WSGIRequestHandler):
+
+class RequestHandler(WSGIRequestHandler):
+    """Serves one connection."""
+
     #: Seconds after which a client that sends nothing is disconnected.
     timeout = 10
 
@@ -32,10 +38,33 @@ class _Handler(WSGIRequestHandler):
 class _Server(ThreadingWSGIServer):
     def __init__(self, listener: socket.socket) -> None:
         host, self.server_port, *_ = listener.getsockname()
-        super().__init__((host, self.server_port), _Handler, bind_and_activate=False)
+        super().__init__((host, self.server_port), RequestHandler, bind_and_activate=False)
         self.socket.close()
         self.socket, self.server_name = listener, host
         self.setup_environ()
+        self._slots = BoundedSemaphore(MOST_CONNECTIONS)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Serve a connection in a thread of its own; close it at once if there are too many."""
+        if not self._slots.acquire(blocking=False):
+            self.shutdown_request(request)
+            return
+        try:
+            super().process_request(request, client_address)
+        except BaseException:
+            self._slots.release()
+            raise
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        """Serve a connection, and let another take its place."""
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self._slots.release()
+
+    def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002 - as the base class
+        """Log that a client left or sent nothing, where the base class prints a traceback."""
+        log.debug("a request for metrics failed: %r", sys.exception())
 
 
 @contextmanager
