@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Histogram
 from prometheus_client.core import GaugeMetricFamily
@@ -79,7 +80,7 @@ class Metrics:
 
         Args:
             task: The task.
-            state: The state of its run; None if the history cannot be read.
+            state: The state of its run; None if the spec or the history cannot be read.
             decisions: The decisions that the service has taken; None if the task got no response.
         """
         try:
@@ -104,12 +105,12 @@ class Metrics:
         self._decision_tasks.labels(*names, "response").inc()
         for decision in decisions:
             self._decisions.labels(*names, type(decision).__name__).inc()
-        if state is None:
-            return
         if not task.previous_started_event_id:
             self._runs_started.labels(*names).inc()
-        if closes(decisions):
-            self._runs.labels(*names).observe((state.now - state.begun_at).total_seconds())
+        if closes(decisions) and (begun := _begun_at(task, state)) is not None:
+            self._runs.labels(*names).observe((task.events[-1].at - begun).total_seconds())
+        if state is None:
+            return
         self._count_events(names, task, state)
         for attempt in ended_attempts(task.events, task.previous_started_event_id, state):
             self._count_attempt(attempt)
@@ -141,6 +142,13 @@ class Metrics:
 
 def _names(task: PolledDecisionTask) -> tuple[str, str]:
     return task.workflow_type.name, task.workflow_type.version
+
+
+def _begun_at(task: PolledDecisionTask, state: State | None) -> datetime | None:
+    """Return when a run began; None if neither its state nor the events of the task say so."""
+    if state is not None:
+        return state.begun_at
+    return task.events[0].at if task.events and task.events[0].id == 1 else None
 
 
 class _Workers(Collector):

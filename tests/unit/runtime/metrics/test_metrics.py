@@ -14,7 +14,7 @@ from floto import ActivityTask, DeciderSpec, FixedDelay, History, fold
 from floto.core.replay.decision_tasks import decision_tasks
 from floto.core.state.state import EMPTY
 from floto.core.swf import events as e
-from floto.core.swf.decisions import CompleteWorkflowExecution, Decision
+from floto.core.swf.decisions import CompleteWorkflowExecution, Decision, FailWorkflowExecution
 from floto.core.swf.events import Event
 from floto.core.swf.service import PolledDecisionTask
 from floto.core.swf.shapes import WorkflowExecution
@@ -144,9 +144,23 @@ def test_decision_task_without_a_response_counts_alone() -> None:
     names = {"workflow_type": task.workflow_type.name, "workflow_version": task.workflow_type.version}
     assert value(registry, "decision_tasks_total", **names, result="no response") == 1
     assert value(registry, "runs_started_total", **names) is None
-    metrics.handled(task, None, [])
+
+
+def test_run_that_fails_because_it_cannot_be_read_counts_as_started_and_closed() -> None:
+    history = simulate(DeciderSpec(activity_tasks=[RETRIED])).histories[0]
+    registry, found = CollectorRegistry(), [FailWorkflowExecution(reason="SpecError")]
+    metrics = Metrics(registry)
+    first, second = (task.started for task in decision_tasks(history.events)[:2])
+    task = task_of(history, first, 0)
+    metrics.handled(task, None, found)
+    names = {"workflow_type": task.workflow_type.name, "workflow_version": task.workflow_type.version}
     assert value(registry, "decision_tasks_total", **names, result="response") == 1
-    assert value(registry, "runs_started_total", **names) is None
+    assert value(registry, "runs_started_total", **names) == 1
+    assert value(registry, "run_seconds_count", **names) == 1
+    # The start is not among the events of this one.
+    metrics.handled(task_of(history, second, first, first=first - 1), None, found)
+    assert value(registry, "runs_started_total", **names) == 1
+    assert value(registry, "run_seconds_count", **names) == 1
 
 
 def test_history_that_cannot_be_counted_is_logged_and_stops_nothing(caplog: pytest.LogCaptureFixture) -> None:
