@@ -7,12 +7,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any, NoReturn, TypeVar
+from numbers import Integral, Real
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from floto.core.payloads.reference import Store
 from floto.core.spec.codec import Codec
 from floto.core.swf.identifiers import shown
 from floto.runtime.connect import payload_store
+
+if TYPE_CHECKING:
+    from floto.runtime.metrics.metrics import Metrics
 
 C = TypeVar("C", bound=Callable[..., Any])
 
@@ -45,24 +49,38 @@ def checked_call(function: C | None, name: str) -> C | None:
     return function
 
 
+def checked_task_list(task_list: str) -> str:
+    """Return the name of a task list. Raises ``TypeError`` for something else."""
+    if not isinstance(task_list, str):
+        _refuse("task_list", task_list, "a string")
+    return task_list
+
+
+def checked_metrics(metrics: Metrics | None) -> Metrics | None:
+    """Return metrics, or None. Raises ``TypeError`` for something else, such as a registry."""
+    if metrics is not None and not _has(metrics, "handled", "watching"):
+        _refuse("metrics", metrics, "a floto.Metrics")
+    return metrics
+
+
 def checked_seconds(seconds: float, name: str) -> float:
     """Return a number of seconds. Raises ``TypeError`` for no number, ``ValueError`` for one below 0."""
-    if isinstance(seconds, bool) or not isinstance(seconds, int | float):
+    if isinstance(seconds, bool) or not isinstance(seconds, Real):
         _refuse(name, seconds, "a number of seconds")
     if math.isnan(seconds) or seconds < 0:
         msg = f"{name} must be at least 0 seconds, not {shown(seconds)}"
         raise ValueError(msg)
-    return seconds
+    return float(seconds)
 
 
 def checked_concurrency(concurrency: int) -> int:
     """Return a number of activities. Raises ``TypeError`` for no integer, ``ValueError`` for one below 1."""
-    if isinstance(concurrency, bool) or not isinstance(concurrency, int):
+    if isinstance(concurrency, bool) or not isinstance(concurrency, Integral):
         _refuse("concurrency", concurrency, "an integer")
     if concurrency < 1:
         msg = f"concurrency must be at least 1, not {concurrency}"
         raise ValueError(msg)
-    return concurrency
+    return int(concurrency)
 
 
 def _has(value: Any, *names: str) -> bool:

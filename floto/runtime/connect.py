@@ -91,6 +91,9 @@ def connect_loop(url: str, domain: str | None = None) -> Service:
 
 
 def _connected(url: str, domain: str | None, repeat: Callable[..., Any] | None) -> Service:
+    if domain is not None and not isinstance(domain, str):
+        msg = f"domain must be a string, not {shown(domain)}"
+        raise TypeError(msg)
     swf = partial(_swf_service, repeat=repeat)
     service: Service = _opened(url, _Openers(_sqlite_service, swf), domain or DEFAULT_DOMAIN)
     return service
@@ -305,7 +308,15 @@ def closing(service: Service, given: Service | str | None) -> Iterator[None]:
 
 
 def checked_identity(identity: str | None) -> str:
-    """Return the given identity, else the default. Raises ``ValueError`` if it is too long for SWF."""
+    """Return the given identity, else the default.
+
+    Raises:
+        ValueError: if it is too long for SWF.
+        TypeError: if it is not a string.
+    """
+    if identity is not None and not isinstance(identity, str):
+        msg = f"identity must be a string, not {shown(identity)}"
+        raise TypeError(msg)
     if identity is not None and len(identity) > IDENTITY_LIMIT:
         msg = f"identity is {len(identity)} characters long; SWF allows {IDENTITY_LIMIT}"
         raise ValueError(msg)

@@ -29,7 +29,13 @@ from floto.core.swf.decisions import Decision, StartChildWorkflowExecution
 from floto.core.swf.floto_defaults import DEFAULT_DOMAIN
 from floto.core.swf.service import ExecutionInfo, Service
 from floto.core.swf.wire import WireError
-from floto.runtime.argument_checks import checked_codec, checked_seconds, checked_store
+from floto.runtime.argument_checks import (
+    checked_codec,
+    checked_metrics,
+    checked_seconds,
+    checked_store,
+    checked_task_list,
+)
 from floto.runtime.connect import checked_identity, closing, service_for
 from floto.runtime.deciders.decider import Decider
 from floto.runtime.retrying import persist, persist_at_start
@@ -86,13 +92,14 @@ class Daemon:
     ) -> None:
         # The domain of a service object is not known here.
         self._domain = domain or (DEFAULT_DOMAIN if service is None or isinstance(service, str) else None)
-        self._task_list = task_list
+        self._task_list = checked_task_list(task_list)
         self._given = service
         self._service = service_for(service, domain)
         self._identity = checked_identity(identity)
         self._payloads = checked_store(checked_codec(codec).store if payloads is None else payloads)
         self._codec = codec.with_payloads(self._payloads)
-        self._poll_seconds, self._metrics = checked_seconds(poll_seconds, "poll_seconds"), metrics
+        self._poll_seconds = checked_seconds(poll_seconds, "poll_seconds")
+        self._metrics = checked_metrics(metrics)
         self._stop = StopFlag()
         self._troubles = TroubleLog(log)
         #: Task lists for ``run()`` to serve; None at ``stop()`` and when a decider has failed.

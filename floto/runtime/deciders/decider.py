@@ -25,7 +25,14 @@ from floto.core.swf.pollers import PollKind
 from floto.core.swf.service import PolledDecisionTask, Service
 from floto.core.swf.shapes import WorkflowType
 from floto.core.swf.wire import WireError
-from floto.runtime.argument_checks import checked_call, checked_codec, checked_seconds, checked_store
+from floto.runtime.argument_checks import (
+    checked_call,
+    checked_codec,
+    checked_metrics,
+    checked_seconds,
+    checked_store,
+    checked_task_list,
+)
 from floto.runtime.connect import (
     absolute_service,
     absolute_store,
@@ -140,9 +147,9 @@ class Decider:
         self._sole = sole
         self._given = service
         self._service = service_for(service, domain or (own and own.domain) or None)
-        self._task_list = task_list or (own and own.task_list) or DEFAULT_TASK_LIST
+        self._task_list = checked_task_list(task_list or (own and own.task_list) or DEFAULT_TASK_LIST)
         self._identity = checked_identity(identity)
-        self._listener, self._metrics = checked_call(listener, "listener"), metrics
+        self._listener, self._metrics = checked_call(listener, "listener"), checked_metrics(metrics)
         self._poll_seconds = checked_seconds(poll_seconds, "poll_seconds")
         self._stop = StopFlag()
         self._is_busy = False

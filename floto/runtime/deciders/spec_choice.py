@@ -43,7 +43,10 @@ def by_workflow_type(given: Mapping[WorkflowType, T] | None, what: str) -> dict[
 
     With another key, the runs of the type would be decided by the spec for all others.
     """
-    found = dict(given or {})
+    try:
+        found = dict(given or {})
+    except (TypeError, ValueError):
+        raise SpecError((f"{what} must map workflow types, not be {shown(given)}",)) from None
     for kind in found:
         if not isinstance(kind, WorkflowType):
             raise SpecError((f"{what}: each key is a floto.WorkflowType(name, version), not {shown(kind)}",))

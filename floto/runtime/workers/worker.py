@@ -24,8 +24,10 @@ from floto.core.swf.wire import WireError
 from floto.runtime.argument_checks import (
     checked_codec,
     checked_concurrency,
+    checked_metrics,
     checked_seconds,
     checked_store,
+    checked_task_list,
 )
 from floto.runtime.connect import checked_identity, closing, service_for
 from floto.runtime.presence import announced
@@ -110,12 +112,13 @@ class ActivityWorker:
         self._given = service
         self._service, self._domain = service_for(service, domain), domain
         self._embedded = embedded(self._service)
-        self.task_list, self.concurrency = task_list, checked_concurrency(concurrency)
+        self.task_list = checked_task_list(task_list)
+        self.concurrency = checked_concurrency(concurrency)
         self._registry = as_activities(activities)
         self._codec = checked_codec(codec)
         self._identity = checked_identity(identity)
         self._poll_seconds = checked_seconds(poll_seconds, "poll_seconds")
-        self._sole, self._metrics = sole, metrics
+        self._sole, self._metrics = sole, checked_metrics(metrics)
         self._heartbeats = Heartbeats(checked_seconds(task_heartbeat_in_seconds, "task_heartbeat_in_seconds"))
         self._stop = StopFlag()
         store = checked_store(payloads)

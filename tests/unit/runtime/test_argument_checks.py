@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import boto3
 import pytest
+from prometheus_client import CollectorRegistry
 
 import floto
 from floto.runtime.deciders.daemon import Daemon
@@ -22,7 +24,8 @@ MAKERS: dict[str, Callable[..., Any]] = {
     "scheduler": lambda **given: Scheduler(**{"service": "memory:", **given}),
     "run": lambda **given: floto.run(SPEC, **given),
 }
-EVERYWHERE = [("service", CLIENT), ("service", 5), ("codec", {}), ("payloads", 5)]
+EVERYWHERE = [("service", CLIENT), ("service", 5), ("codec", {}), ("payloads", 5), ("domain", 5)]
+OF_LOOPS = [("task_list", 5), ("identity", 5), ("metrics", CollectorRegistry()), ("metrics", 9464)]
 WRONG = [
     *(
         (maker, *argument)
@@ -31,6 +34,8 @@ WRONG = [
         if (maker, argument[0]) != ("scheduler", "codec")
     ),
     *((maker, "poll_seconds", "1") for maker in MAKERS if maker != "run"),
+    *((maker, *argument) for maker in MAKERS if maker != "run" for argument in OF_LOOPS),
+    ("worker", "task_list", None),
     ("decider", "listener", 5),
     ("run", "listener", "f"),
     ("run", "concurrency", 1.5),
@@ -60,6 +65,22 @@ def test_argument_of_another_type_is_named(maker: str, name: str, value: Any) ->
 def test_number_out_of_range_is_named(maker: str, name: str, value: float) -> None:
     with pytest.raises(ValueError, match=f"^{name} must be at least "):
         MAKERS[maker](**{name: value})
+
+
+class Seconds(Fraction):
+    """A real number that is not a ``float``, as some of numpy are."""
+
+
+def test_numbers_of_other_libraries_are_numbers() -> None:
+    seconds: Any = Seconds(1, 2)
+    MAKERS["decider"](poll_seconds=seconds)
+    MAKERS["worker"](poll_seconds=seconds)
+
+
+@pytest.mark.parametrize("name", ["specs", "rules"])
+def test_specs_and_rules_that_are_not_by_workflow_type_are_named(name: str) -> None:
+    with pytest.raises(floto.SpecError, match=f"{name} must map workflow types"):
+        MAKERS["decider"](**{name: [5]})
 
 
 def test_rule_that_is_no_function_is_named() -> None:
