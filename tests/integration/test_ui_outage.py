@@ -91,6 +91,23 @@ def test_page_whose_stream_is_refused_says_so_and_tries_again(page: Page, tmp_pa
         until(page.browser, lambda: is_live(page))
 
 
+@pytest.mark.parametrize("path", ["/", "/runs/order-1"])
+def test_page_whose_own_server_ended_says_so_and_goes_on_with_the_next_one(
+    page: Page, tmp_path: Path, path: str
+) -> None:
+    with shop(tmp_path) as made, ExitStack() as stack:
+        made.running("order-1")
+        served = stack.enter_context(ui(made.url, cwd=tmp_path))
+        stack.enter_context(opened(page, f"{served.url}{path}"))
+        until(page.browser, lambda: is_live(page))
+        served.process.kill()
+        page.sees("not live: the server of this page does not respond", "#live")
+        stack.enter_context(ui(made.url, "--port", str(served.port), cwd=tmp_path))
+        until(page.browser, lambda: is_live(page))
+    # The browser logs each connection that is refused.
+    assert all("net::ERR_" in each for each in problems(page.browser))
+
+
 def test_page_of_a_run_that_closes_is_not_called_live(page: Page, tmp_path: Path) -> None:
     with running(page, tmp_path) as made:
         made.service.terminate_workflow_execution("order-1")

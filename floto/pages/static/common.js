@@ -123,7 +123,7 @@ export function subscribe(url, take) {
 		const current = (act) => (found) => stream === source && act(found)
 		stream.onmessage = ({data}) => take(JSON.parse(data)).then(current(() => say("live")), current((error) => lost(error.message)))
 		stream.addEventListener("problem", ({data}) => say(`not live: ${plain(JSON.parse(data))}`))
-		stream.onerror = () => (stream.readyState === 2 ? lost("the server fails, or too many pages are open") : say("connecting…"))
+		stream.onerror = () => lost(stream.readyState === 2 ? "the server fails, or too many pages are open" : "the server of this page does not respond")
 	}
 	document.addEventListener("visibilitychange", open)
 	open()
