@@ -25,20 +25,43 @@ from typing import Any
 
 import boto3
 import botocore.session
-from botocore.exceptions import ClientError, CredentialRetrievalError
+from botocore.exceptions import ClientError
 
 from floto.adapters.aws_errors import RAISED, translated
+from floto.adapters.retrieved_credentials import failed, in_thread, limited, retrieve
 from floto.core.errors import NotCarriedOut, ServiceUnavailable, Unauthenticated
 
 log = logging.getLogger("floto")
 
 #: Least seconds between two readings: some sources of credentials are slow, or start a process.
 _PAUSE_SECONDS = 5.0
+#: Seconds for which a call that failed waits for new credentials, which later calls use.
+_RENEWAL_SECONDS = 5.0
 #: The key in botocore's context of a call whose request was signed.
 _SIGNED = "floto_signed"
 #: botocore's names of the sources that it reads once. It refreshes an assumed role, but with the keys that it
 #: has read for that.
 _READ_ONCE = frozenset({"assume-role", "config-file", "custom-process", "shared-credentials-file"})
+
+
+def renewed_client(session: Any, service: str, read: Callable[[], Any] | None = None, **options: Any) -> Any:
+    """Return a client of a boto3 session whose credentials are renewed (``renew``).
+
+    Args:
+        session: A boto3 session; None: boto3's default session.
+        service: boto3's name of the service.
+        read: See ``renew``.
+        options: Other arguments of boto3's ``client``.
+
+    Raises:
+        CredentialRetrievalError: if a provider of credentials fails or does not respond in time.
+    """
+    if session is None:
+        if boto3.DEFAULT_SESSION is None:
+            boto3.setup_default_session()
+        session = boto3.DEFAULT_SESSION
+    retrieve(session)
+    return renew(session.client(service, **options), read)
 
 
 def renew(client: Any, read: Callable[[], Any] | None = None) -> Any:
@@ -76,6 +99,7 @@ class _Renewal:
     def __init__(self, client: Any, read: Callable[[], Any]) -> None:
         # botocore has no public name for it; the client that owns this handler owns it, too.
         self._signer, self._read = client._request_signer, read  # noqa: SLF001
+        self._signer._credentials = limited(self._signer._credentials)  # noqa: SLF001
         self._read_at, self._lock = -inf, threading.Lock()
 
     def answered(self, parsed: dict[str, Any], **_: Any) -> None:
@@ -89,21 +113,23 @@ class _Renewal:
         if _SIGNED in context or not isinstance(exception, RAISED):
             return
         if type(translated(exception)) is ServiceUnavailable:
-            provider = getattr(self._signer._credentials, "method", "their provider")  # noqa: SLF001 - see above
-            problem = f"{type(exception).__name__}: {exception}"
-            raise CredentialRetrievalError(provider=provider, error_msg=problem) from exception
+            provider = getattr(self._signer._credentials, "method", None)  # noqa: SLF001 - see above
+            raise failed(provider, exception) from exception
 
     def failed(self, exception: Exception) -> None:
         """Read the credentials again if an error is about them; one thread does."""
         if not (isinstance(exception, RAISED) and _is_about_credentials(exception)):
             return
         if self._lock.acquire(blocking=False):
-            try:
-                if time.monotonic() - self._read_at >= _PAUSE_SECONDS:
-                    self._renew()
-                    self._read_at = time.monotonic()
-            finally:
-                self._lock.release()
+            in_thread(self._renew_after_a_pause, _RENEWAL_SECONDS)
+
+    def _renew_after_a_pause(self) -> None:
+        try:
+            if time.monotonic() - self._read_at >= _PAUSE_SECONDS:
+                self._renew()
+                self._read_at = time.monotonic()
+        finally:
+            self._lock.release()
 
     def _renew(self) -> None:
         old = self._signer._credentials  # noqa: SLF001 - see above
@@ -117,7 +143,7 @@ class _Renewal:
             # The file is being written, for example: the next error leads here again.
             return
         log.info("credentials of AWS have changed; using those of %s", new.method)
-        self._signer._credentials = new  # noqa: SLF001
+        self._signer._credentials = limited(new)  # noqa: SLF001
 
 
 def _mark_as_signed(request: Any, **_: Any) -> None:

@@ -14,7 +14,8 @@ from floto import forks
 from floto.adapters.answers import guard
 from floto.adapters.aws_errors import called
 from floto.adapters.pending_calls import PendingCalls
-from floto.adapters.renewed_credentials import renew
+from floto.adapters.renewed_credentials import renewed_client
+from floto.adapters.retrieved_credentials import retrieve
 from floto.core.engine.registration.regions import DEFAULT_REGION
 from floto.core.errors import ServiceFault
 
@@ -52,10 +53,11 @@ def make_client(
         max_pool_connections=_CONNECTIONS,
         proxies={} if on_this_machine else None,
     )
-    session = called(_local_session) if on_this_machine else boto3
-    client = called(session.client, "swf", region_name=region, endpoint_url=endpoint_url, config=config)
+    session, read = (called(_local_session), _local_credentials) if on_this_machine else (None, None)
+    options = {"region_name": region, "endpoint_url": endpoint_url, "config": config}
+    client = called(renewed_client, session, "swf", read, **options)
     guard(client)
-    return renew(client, _local_credentials if on_this_machine else None)
+    return client
 
 
 class ClientOfProcess:
@@ -92,7 +94,7 @@ _OF_PARENTS: list[Any] = []
 
 def _local_session() -> Any:
     session = _session_outside_of_a_cloud()
-    if session.get_credentials() is None:
+    if retrieve(session) is None:
         session.set_credentials("local", "local")
     if session.get_config_variable("region") is None:
         session.set_config_variable("region", DEFAULT_REGION)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -14,15 +16,17 @@ from botocore import exceptions as b
 from botocore.credentials import RefreshableCredentials
 
 from floto import logs
-from floto.adapters import renewed_credentials
+from floto.adapters import renewed_credentials, retrieved_credentials
 from floto.adapters.payloads import S3Store
 from floto.adapters.renewed_credentials import renew
+from floto.adapters.retrieved_credentials import LimitedCredentials
 from floto.adapters.swf import SwfService
 from floto.adapters.swf_client import make_client
 from floto.core.errors import NotCarriedOut, ServiceError, StoreUnavailable, Unauthenticated
 from floto.runtime.retrying import report
 from floto.runtime.shutdown import StopFlag
-from tests.integration.scripted import SLOW_DOWN, Answer, refusing, scripted
+from tests.integration.playing import eventually
+from tests.integration.scripted import HANGING, SLOW_DOWN, Answer, refusing, scripted
 
 UNKNOWN_KEY = refusing("UnrecognizedClientException", status=403)
 EXPIRED = refusing("ExpiredTokenException")
@@ -189,6 +193,103 @@ def test_call_without_credentials_of_a_role_was_not_carried_out(
             complete(client)
         client.close()
     assert seen == []
+
+
+@pytest.fixture
+def late(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
+    """An event for which providers of credentials wait that are late at once; it is set at the end."""
+    monkeypatch.setattr(retrieved_credentials, "_SECONDS", 0.1)
+    monkeypatch.setattr(renewed_credentials, "_RENEWAL_SECONDS", 0.1)
+    event = threading.Event()
+    yield event
+    event.set()
+
+
+@pytest.mark.usefixtures("configure")
+@pytest.mark.parametrize("on_this_machine", [True, False])
+def test_error_names_the_credential_process_whose_response_is_not_json(
+    tmp_path: Path, *, on_this_machine: bool
+) -> None:
+    (tmp_path / "config").write_text("[default]\nregion = us-east-1\ncredential_process = echo secret\n")
+    with pytest.raises(NotCarriedOut, match="from custom-process: JSONDecodeError: Exp") as raised:
+        make_client(None, "http://127.0.0.1:9", on_this_machine=on_this_machine)
+    assert "secret" not in str(raised.value)
+
+
+@pytest.mark.usefixtures("late", "configure")
+@pytest.mark.parametrize("on_this_machine", [True, False])
+def test_credential_process_that_hangs_fails_the_client(tmp_path: Path, *, on_this_machine: bool) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    process = f"credential_process = cat {tmp_path}/pipe\n"
+    (tmp_path / "config").write_text(f"[default]\nregion = us-east-1\n{process}")
+    with pytest.raises(NotCarriedOut, match="has not responded in time"):
+        make_client(None, "http://127.0.0.1:9", on_this_machine=on_this_machine)
+    # The process ends.
+    (tmp_path / "pipe").write_text("")
+
+
+@pytest.mark.usefixtures("late")
+def test_call_without_the_response_of_sts_was_not_carried_out(
+    configure: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    configure("KEY", "base")
+    role = f"role_arn = {ROLE}\nsource_profile = base\n"
+    (tmp_path / "config").write_text(f"[default]\nregion = us-east-1\n{role}")
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    with scripted(ACCEPTED) as (url, seen), scripted(HANGING) as (sts, _):
+        monkeypatch.setenv("AWS_ENDPOINT_URL_STS", sts)
+        client = make_client(None, url)
+        with pytest.raises(NotCarriedOut, match="from assume-role: it has not responded in time"):
+            complete(client)
+        client.close()
+    assert seen == []
+
+
+def refreshed(event: threading.Event, minutes: float) -> tuple[LimitedCredentials, list[None]]:
+    """Credentials that expire in so many minutes and whose refresh waits for the event; the refreshes."""
+    refreshes: list[None] = []
+
+    def keys(key: str, minutes: float) -> dict[str, str]:
+        expiry = datetime.now(UTC) + timedelta(minutes=minutes)
+        return {"access_key": key, "secret_key": "s", "token": "t", "expiry_time": expiry.isoformat()}
+
+    def refresh() -> dict[str, str]:
+        refreshes.append(None)
+        event.wait(60)
+        return keys("NEW", 60)
+
+    found = RefreshableCredentials.create_from_metadata(keys("OLD", minutes), refresh, "test")
+    return LimitedCredentials(found), refreshes
+
+
+def test_expired_credentials_are_refreshed_once_for_all_calls_that_gave_up(late: threading.Event) -> None:
+    credentials, refreshes = refreshed(late, -1)
+    for _ in range(3):
+        with pytest.raises(b.CredentialRetrievalError, match="from test: it has not responded in time"):
+            credentials.get_frozen_credentials()
+    late.set()
+    eventually(lambda: not credentials.refresh_needed())
+    assert credentials.get_frozen_credentials().access_key == "NEW"
+    assert len(refreshes) == 1
+
+
+def test_credentials_that_expire_in_some_minutes_are_used_until_the_refresh_ends(
+    late: threading.Event,
+) -> None:
+    credentials, refreshes = refreshed(late, 12)
+    assert {credentials.get_frozen_credentials().access_key for _ in range(3)} == {"OLD"}
+    late.set()
+    eventually(lambda: credentials.get_frozen_credentials().access_key == "NEW")
+    assert len(refreshes) == 1
+
+
+def test_call_does_not_wait_for_a_renewal_that_hangs(late: threading.Event, configure: Any) -> None:
+    configure("OLD")
+    with scripted(UNKNOWN_KEY) as (url, _):
+        client = renew(boto3.client("swf", endpoint_url=url), lambda: late.wait(60) and None)
+        complete_and_fail(client)
+        assert not late.is_set()
+        client.close()
 
 
 def complete_and_fail(client: Any) -> None:
