@@ -349,6 +349,14 @@ def test_state_of_the_page_is_in_its_address(page: Page) -> None:
     assert page.one("#tab-tasks").get_attribute("aria-selected") == "true"
 
 
+@pytest.mark.parametrize(("state", "shown"), [("run=7", "Event "), ("event=2.5", "Event 2 of ")])
+def test_address_of_a_run_or_an_event_that_does_not_exist_shows_another_one(
+    page: Page, state: str, shown: str
+) -> None:
+    page.open(state).sees(shown, "#shown")
+    assert page.text("#message") == ""
+
+
 def test_times_are_utc_or_relative_by_one_switch(page: Page) -> None:
     assert "2026-" in page.text("#facts")
     assert ":" in page.text("#shown").split("·")[-1]

@@ -294,6 +294,28 @@ def test_pages_are_accessible_in_both_themes(browser: Browser, page: Ui, path: s
     assert violations(browser, theme) == []
 
 
+def test_pages_of_a_run_fit_into_a_window_of_360_pixels(browser: Browser, page: Ui) -> None:
+    size = {"width": 360, "height": 800, "deviceScaleFactor": 1, "mobile": False}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    try:
+        browser.get(f"{page.url}/runs/failed")
+        until(browser, lambda: find(browser, "#shown").text)
+        links = browser.find_elements(By.CSS_SELECTOR, "main a[href*='/runs/']")
+        others = [each.get_attribute("href") for each in links]
+        assert width(browser) == 360
+        for address in others:
+            browser.get(str(address))
+            assert width(browser) == 360, address
+        assert len(others) >= 2
+    finally:
+        browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+def width(browser: Browser) -> int:
+    """The width of the page in pixels; more than that of the window if it scrolls sideways."""
+    return int(browser.execute_script("return document.documentElement.scrollWidth"))
+
+
 _DROP_SPEC = """
 const transfer = new DataTransfer();
 transfer.items.add(new File([arguments[0]], "spec.json"));

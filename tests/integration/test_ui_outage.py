@@ -101,7 +101,7 @@ def test_page_whose_own_server_ended_says_so_and_goes_on_with_the_next_one(
         stack.enter_context(opened(page, f"{served.url}{path}"))
         until(page.browser, lambda: is_live(page))
         served.process.kill()
-        page.sees("not live: the server of this page does not respond", "#live")
+        page.sees("not live: the server of the page does not respond", "#live")
         stack.enter_context(ui(made.url, "--port", str(served.port), cwd=tmp_path))
         until(page.browser, lambda: is_live(page))
     # The browser logs each connection that is refused.

@@ -102,8 +102,8 @@ export function sayLive(text) {
 	$("live").classList.toggle("on", text === "live")
 }
 
-// Take the messages of a stream while the page is seen: a browser has few connections for each server.
-// It gives up a stream that is refused, which is opened again here. Returns what ends it
+// Take the messages of a stream, opened again if lost, while the page is seen: connections are few.
+// Returns what ends it
 export function subscribe(url, take) {
 	let [source, late, said] = []
 	const say = (text) => text !== said && sayLive((said = text))
@@ -123,7 +123,7 @@ export function subscribe(url, take) {
 		const current = (act) => (found) => stream === source && act(found)
 		stream.onmessage = ({data}) => take(JSON.parse(data)).then(current(() => say("live")), current((error) => lost(error.message)))
 		stream.addEventListener("problem", ({data}) => say(`not live: ${plain(JSON.parse(data))}`))
-		stream.onerror = () => lost(stream.readyState === 2 ? "the server fails, or too many pages are open" : "the server of this page does not respond")
+		stream.onerror = () => lost(stream.readyState === 2 ? "the server fails, or too many pages are open" : "the server of the page does not respond")
 	}
 	document.addEventListener("visibilitychange", open)
 	open()

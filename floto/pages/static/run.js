@@ -1,4 +1,4 @@
-// One run at any moment: floto computed all that is shown, and this script shows what holds at an event.
+// One run at any moment: shows what holds at an event, as floto computed it.
 
 import {$, badge, choice, clock, dropped, duration, each$, el, keeping, plain, region, renew, subscribe, svg, switches} from "./common.js"
 import {at, attempts, BAD, counts, Graph, groupId, lookup, page, past, PENDING, RETRY, status, taskId, Timeline, when, words} from "./draw.js"
@@ -393,12 +393,13 @@ const state = () => Object.entries({run: Math.max(page.run, 0), event: page.even
 
 async function recall() {
 	const kept = new URLSearchParams(location.hash.slice(1))
-	const run = Number(kept.get("run"))
+	const named = Number(kept.get("run"))
+	const run = $(`document-${named}`) ? named : 0
 	if (run !== page.run && $(`document-${run}`)) {
 		page.run = run
 		load(await packed(`document-${run}`))
 	}
-	const event = Math.min(Math.max(Number(kept.get("event")) || page.last, 1), page.last)
+	const event = Math.min(Math.max(Math.trunc(kept.get("event")) || page.last, 1), page.last)
 	const name = TABS.includes(kept.get("tab")) ? kept.get("tab") : page.tab
 	opened({event, tab: name, task: numbered(kept.get("task")), decisions: kept.get("mode") === "decisions", filter: kept.get("filter") ?? ""})
 }
