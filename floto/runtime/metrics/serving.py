@@ -23,6 +23,8 @@ log = logging.getLogger("floto")
 
 #: Maximum number of connections, each with a thread: files and sockets are left for the deciders and workers.
 MOST_CONNECTIONS = 32
+#: Seconds after which the server notices that it is to stop.
+_STOP_SECONDS = 0.1
 
 
 class RequestHandler(WSGIRequestHandler):
@@ -109,7 +111,7 @@ def serving_live(
 def _serving(host: str, port: int, registry: CollectorRegistry) -> Iterator[None]:
     with listening(host, port, anywhere=True) as listener, _Server(listener) as server:
         server.set_app(make_wsgi_app(registry))
-        thread = Thread(target=server.serve_forever, name="floto-metrics", daemon=True)
+        thread = Thread(target=server.serve_forever, args=(_STOP_SECONDS,), name="floto-metrics", daemon=True)
         thread.start()
         log.info("metrics on %s", url_of(host, listener))
         try:
