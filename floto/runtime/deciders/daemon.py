@@ -66,7 +66,7 @@ class Daemon:
         service: A ``Service``, or a URL for ``floto.connect``; default: ``FLOTO_SERVICE``, else Amazon SWF.
         identity: Identity that histories record, at most 256 characters; default: host and process id.
         codec: Reads task kinds and retry strategies of your own in specs.
-        payloads: A store for inputs and results that are too long for SWF.
+        payloads: A store for inputs and results that are too long for SWF, or its name.
         poll_seconds: Seconds that one poll waits, for services that let the caller choose.
         metrics: Metrics for Prometheus, as for ``Decider``.
 
