@@ -18,7 +18,6 @@ from floto.core.engine.run import EngineRun
 from floto.core.engine.step_context import opening
 from floto.core.quick_init import maker, quick_init
 from floto.core.state.state import Item, Kind, State, Status
-from floto.core.swf.events import Event
 from floto.core.swf.limits import LAMBDA_LIMIT, RUN_SECONDS_LIMIT
 
 #: A longer timeout of a run, and NONE, count as this.
@@ -64,14 +63,10 @@ def of_decision_task(state: State, now: datetime | None = None) -> PendingTimeou
         timeout = state.start.task_start_to_close_timeout
         return _decision_due(timeout, "START_TO_CLOSE", _since(tasks.started.at, now))
     if tasks.scheduled is not None:
-        return _waiting_due(tasks.scheduled, tasks.ended_at, now)
+        timeout = tasks.scheduled.data.schedule_to_start_timeout
+        # Undocumented for one scheduled while another is started: it counts from when it can be dispatched.
+        return _decision_due(timeout, "SCHEDULE_TO_START", _since(tasks.waits_since(tasks.scheduled), now))
     return None
-
-
-def _waiting_due(scheduled: Event, ended_at: datetime | None, now: datetime | None) -> PendingTimeout | None:
-    # Undocumented for one scheduled while another is started: it counts from when it can be dispatched.
-    since = scheduled.at if ended_at is None else max(scheduled.at, ended_at)
-    return _decision_due(scheduled.data.schedule_to_start_timeout, "SCHEDULE_TO_START", _since(since, now))
 
 
 def _decision_due(timeout: str | None, timeout_type: str, since: datetime) -> PendingTimeout | None:

@@ -121,8 +121,12 @@ class DecisionTasks:
     started: Event[DecisionTaskStarted] | None = None
     #: The id of the DecisionTaskStarted that the last response belongs to; 0 before the first.
     previous_started: int = 0
-    #: When the last started one ended; the scheduled one could not be dispatched before that.
+    #: When the last started one ended.
     ended_at: datetime | None = None
+
+    def waits_since(self, scheduled: Event) -> datetime:
+        """Return since when a scheduled one waits: it cannot be dispatched while another one is started."""
+        return scheduled.at if self.ended_at is None else max(scheduled.at, self.ended_at)
 
 
 @frozen

@@ -128,9 +128,8 @@ class Metrics:
     def _count_wait(self, started: Event, events: Sequence[Event], state: State) -> None:
         """Observe how long a decision task could have been dispatched, but was not."""
         scheduled = events[started.data.scheduled_event_id - events[0].id]
-        # One that is scheduled while another is started is dispatched after that.
-        since = max(scheduled.at, state.decision_tasks.ended_at or scheduled.at)
-        self._waits.labels(scheduled.data.task_list.name).observe((started.at - since).total_seconds())
+        waited = started.at - state.decision_tasks.waits_since(scheduled)
+        self._waits.labels(scheduled.data.task_list.name).observe(waited.total_seconds())
 
     def _count_attempt(self, attempt: EndedAttempt) -> None:
         names = attempt.activity_type.name, attempt.activity_type.version
