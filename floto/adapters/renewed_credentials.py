@@ -20,6 +20,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from math import inf
 from typing import Any
 
@@ -28,7 +29,7 @@ import botocore.session
 from botocore.exceptions import ClientError
 
 from floto.adapters.aws_errors import RAISED, translated
-from floto.adapters.retrieved_credentials import failed, in_thread, limited, retrieve
+from floto.adapters.retrieved_credentials import failed, in_thread, limited, retrieved
 from floto.core.errors import NotCarriedOut, ServiceUnavailable, Unauthenticated
 
 log = logging.getLogger("floto")
@@ -56,12 +57,8 @@ def renewed_client(session: Any, service: str, read: Callable[[], Any] | None = 
     Raises:
         CredentialRetrievalError: if a provider of credentials fails or does not respond in time.
     """
-    if session is None:
-        if boto3.DEFAULT_SESSION is None:
-            boto3.setup_default_session()
-        session = boto3.DEFAULT_SESSION
-    retrieve(session)
-    return renew(session.client(service, **options), read)
+    # In one call: botocore looks for credentials again if it has found none, which takes seconds.
+    return renew(retrieved(partial((session or boto3).client, service, **options)), read)
 
 
 def renew(client: Any, read: Callable[[], Any] | None = None) -> Any:

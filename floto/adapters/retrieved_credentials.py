@@ -48,23 +48,26 @@ def in_thread(call: Callable[[], T], seconds: float) -> tuple[Future[T], threadi
     return future, thread
 
 
-def retrieve(session: Any) -> Any:
-    """Return the credentials of a session, which keeps them; None if none are configured.
+def retrieved(call: Callable[[], T]) -> T:
+    """Return the result of a call that retrieves credentials, such as one that makes a client.
+
+    Args:
+        call: It is called in another thread, and may go on there after this function has raised an error.
 
     Raises:
         CredentialRetrievalError: if a provider fails or does not respond in time; the error names it.
     """
-    future, thread = in_thread(session.get_credentials, _SECONDS)
+    future, thread = in_thread(call, _SECONDS)
     if not future.done():
         frame = sys._current_frames().get(thread.ident or 0)  # noqa: SLF001 - the frames of that thread
         raise late(_provider(each for each, _ in walk_stack(frame)) if frame else None)
     try:
         return future.result()
     except RAISED as error:
-        if type(translated(error)) is not ServiceUnavailable:
+        provider = _provider(reversed([each for each, _ in walk_tb(error.__traceback__)]))
+        if provider is None or type(translated(error)) is not ServiceUnavailable:
             raise
-        frames = [each for each, _ in walk_tb(error.__traceback__)]
-        raise failed(_provider(reversed(frames)), error) from error
+        raise failed(provider, error) from error
 
 
 class LimitedCredentials:

@@ -15,7 +15,7 @@ from floto.adapters.answers import guard
 from floto.adapters.aws_errors import called
 from floto.adapters.pending_calls import PendingCalls
 from floto.adapters.renewed_credentials import renewed_client
-from floto.adapters.retrieved_credentials import retrieve
+from floto.adapters.retrieved_credentials import retrieved
 from floto.core.engine.registration.regions import DEFAULT_REGION
 from floto.core.errors import ServiceFault
 
@@ -94,7 +94,7 @@ _OF_PARENTS: list[Any] = []
 
 def _local_session() -> Any:
     session = _session_outside_of_a_cloud()
-    if retrieve(session) is None:
+    if retrieved(session.get_credentials) is None:
         session.set_credentials("local", "local")
     if session.get_config_variable("region") is None:
         session.set_config_variable("region", DEFAULT_REGION)

@@ -13,7 +13,7 @@ from typing import Any
 import boto3
 import pytest
 from botocore import exceptions as b
-from botocore.credentials import RefreshableCredentials
+from botocore.credentials import CredentialResolver, RefreshableCredentials
 
 from floto import logs
 from floto.adapters import renewed_credentials, retrieved_credentials
@@ -216,13 +216,21 @@ def test_error_names_the_credential_process_whose_response_is_not_json(
     assert "secret" not in str(raised.value)
 
 
+@pytest.mark.usefixtures("configure")
+def test_providers_are_asked_once_if_no_credentials_are_configured(monkeypatch: pytest.MonkeyPatch) -> None:
+    lookups: list[None] = []
+    monkeypatch.setattr(CredentialResolver, "load_credentials", lambda _: lookups.append(None))
+    make_client(None, "http://127.0.0.1:9").close()
+    assert len(lookups) == 1
+
+
 @pytest.mark.usefixtures("late", "configure")
 @pytest.mark.parametrize("on_this_machine", [True, False])
 def test_credential_process_that_hangs_fails_the_client(tmp_path: Path, *, on_this_machine: bool) -> None:
     os.mkfifo(tmp_path / "pipe")
     process = f"credential_process = cat {tmp_path}/pipe\n"
     (tmp_path / "config").write_text(f"[default]\nregion = us-east-1\n{process}")
-    with pytest.raises(NotCarriedOut, match="has not responded in time"):
+    with pytest.raises(NotCarriedOut, match="from custom-process: it has not responded in time"):
         make_client(None, "http://127.0.0.1:9", on_this_machine=on_this_machine)
     # The process ends.
     (tmp_path / "pipe").write_text("")
