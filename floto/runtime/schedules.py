@@ -25,6 +25,7 @@ from floto.core.errors import (
     ServiceFault,
     SpecError,
 )
+from floto.core.payloads.stored import dumps_plain
 from floto.core.spec.codec import Codec
 from floto.core.spec.decider_spec import CODEC
 from floto.core.spec.schedule import Schedule, with_schedules
@@ -37,6 +38,7 @@ from floto.core.swf.shapes import WorkflowType
 from floto.core.visible import visible
 from floto.runtime.retrying import retry_read, retry_write
 from floto.runtime.runs.needs import needs
+from floto.runtime.workers.storing import store_text
 
 _ALREADY_STARTED = "WorkflowExecutionAlreadyStartedFault"
 
@@ -87,13 +89,14 @@ def create(
 
     Raises:
         ScheduleError: if there is an open run of its id.
-        PayloadError: if it is too long for SWF.
+        PayloadError: if it is too long for SWF, or for the store.
+        PayloadsUnavailable: if the store is unavailable.
     """
     request = StartRequest(
         workflow_id=schedule.id_,
         workflow_type=SCHEDULE_TYPE,
         task_list=task_list,
-        input=schedule_input(schedule, with_schedules(codec)),
+        input=_stored(schedule_input(schedule, with_schedules(codec)), codec),
     )
     prepare(service, schedule)
     try:
@@ -106,6 +109,17 @@ def create(
             "with 'floto terminate' if 'floto run' has left it open"
         )
         raise ScheduleError(msg) from None
+
+
+def update_input(schedule: Schedule, codec: Codec) -> str:
+    """Return the input of the signal that updates a schedule; raise as ``create`` does."""
+    value = with_schedules(codec).unstructure(schedule)
+    return _stored(dumps_plain(value, "the input of the signal", codec.payloads), codec)
+
+
+def _stored(text: str, codec: Codec) -> str:
+    """Store the values that a text refers to; return the text."""
+    return text if codec.store is None else str(store_text(text, codec.store))
 
 
 def all_schedules(

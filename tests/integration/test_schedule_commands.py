@@ -155,3 +155,27 @@ def test_schedule_of_a_spec_with_own_types_runs_with_its_codec(shell: Shell) -> 
     (shell.cwd / "own.py").write_text(OWN)
     done = shell("run", "own.py:once", "--codec", "own.py:codec", "--activities", "own.py")
     assert json.loads(done.stdout) == {"completed": 1}
+
+
+LONG = """
+import random
+import floto
+
+def text(seed):
+    return random.Random(seed).randbytes(15_000).hex()
+
+task = floto.ActivityTask(id_="a", name="work", version="1", input={"text": text(1)})
+spec = floto.DeciderSpec(activity_tasks=[task])
+first = floto.Schedule(id_="long", every=3600, spec=spec, input={"text": text(2)})
+second = floto.Schedule(id_="long", every=3600, spec=spec, input={"text": text(3)})
+"""
+
+
+def test_schedule_whose_spec_and_input_do_not_fit_together_is_stored(shell: Shell) -> None:
+    (shell.cwd / "long.py").write_text(LONG)
+    store = ("--payloads", "store")
+    assert "Keep large values in a store" in shell.here("schedule", "create", "long.py:first", code=2)[1]
+    shell.here("schedule", "create", "long.py:first", *store)
+    assert "as in long.py:first" in shell.here("schedule", "update", "long.py:first", *store)[1]
+    shell.here("schedule", "update", "long.py:second", "--yes", *store)
+    assert "as in long.py:second" in shell.here("schedule", "update", "long.py:second", *store)[1]

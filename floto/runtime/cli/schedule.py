@@ -60,6 +60,7 @@ from floto.runtime.schedules import (
     read,
     state_text,
     task_list_of,
+    update_input,
 )
 
 
@@ -324,7 +325,7 @@ def update_command(source: str, *, yes: bool, codec: Codec, **where: Any) -> int
             say("nothing is changed; apply it with --yes", err=True)
             return FAILED
         prepare(_service(there), new)
-    return _signal(where, new.id_, UPDATE, with_schedules(codec).unstructure(new), "updated")
+    return _send(where, new.id_, UPDATE, update_input(new, codec), "updated")
 
 
 def _first_fire(found: ScheduleView, new: Schedule) -> str:
@@ -347,6 +348,10 @@ def delete_command(id_: str, **where: Any) -> int:
 
 def _signal(where: dict[str, Any], id_: str, name: str, value: Any, done: str) -> int:
     text = None if value is None else payload.dumps(value, "the input of the signal")
+    return _send(where, id_, name, text, done)
+
+
+def _send(where: dict[str, Any], id_: str, name: str, text: str | None, done: str) -> int:
     with _there(where) as there:
         _call(there, id_, _service(there).signal_workflow_execution, (name, text), done)
     return DONE
