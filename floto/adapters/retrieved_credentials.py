@@ -22,6 +22,7 @@ from typing import Any, TypeVar
 from botocore.credentials import CredentialProvider, RefreshableCredentials
 from botocore.exceptions import CredentialRetrievalError
 
+from floto import forks
 from floto.adapters.aws_errors import RAISED, translated
 from floto.call_deadline import seconds_left
 from floto.core.errors import ServiceUnavailable
@@ -78,6 +79,12 @@ class LimitedCredentials:
         self._credentials: Any = credentials
         self._refresh: Future[Any] | None = None
         self._lock = threading.Lock()
+        forks.let_go_in_children(self)
+
+    def after_fork(self) -> None:
+        """Forget the refresh of the parent, whose thread and locks have no owner in a forked child."""
+        self._refresh = None
+        self._lock, self._credentials._refresh_lock = threading.Lock(), threading.Lock()  # noqa: SLF001
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._credentials, name)

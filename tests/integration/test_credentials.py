@@ -27,6 +27,7 @@ from floto.runtime.retrying import report
 from floto.runtime.shutdown import StopFlag
 from tests.integration.playing import eventually
 from tests.integration.scripted import HANGING, SLOW_DOWN, Answer, refusing, scripted
+from tests.integration.test_forks import exit_code, in_child
 
 UNKNOWN_KEY = refusing("UnrecognizedClientException", status=403)
 EXPIRED = refusing("ExpiredTokenException")
@@ -289,6 +290,19 @@ def test_credentials_that_expire_in_some_minutes_are_used_until_the_refresh_ends
     late.set()
     eventually(lambda: credentials.get_frozen_credentials().access_key == "NEW")
     assert len(refreshes) == 1
+
+
+def test_forked_child_refreshes_credentials_that_its_parent_was_refreshing(late: threading.Event) -> None:
+    credentials, _ = refreshed(late, -1)
+    with pytest.raises(b.CredentialRetrievalError):
+        credentials.get_frozen_credentials()
+
+    def refresh() -> None:
+        retrieved_credentials._SECONDS = 20  # noqa: SLF001
+        late.set()
+        assert credentials.get_frozen_credentials().access_key == "NEW"
+
+    assert exit_code(in_child(refresh)) == 0
 
 
 def test_call_does_not_wait_for_a_renewal_that_hangs(late: threading.Event, configure: Any) -> None:
