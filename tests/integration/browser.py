@@ -17,8 +17,9 @@ from typing import Any, TypeVar
 import pytest
 from attrs import frozen
 from selenium import webdriver
-from selenium.common.exceptions import StaleElementReferenceException
+from selenium.common.exceptions import StaleElementReferenceException, TimeoutException
 from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
 from tests.integration.commands import PATIENCE, ROOT
@@ -66,7 +67,12 @@ def until(browser: Browser, look: Callable[[], T], seconds: float = PATIENCE) ->
     wait = WebDriverWait(
         browser, seconds, poll_frequency=0.05, ignored_exceptions=[StaleElementReferenceException]
     )
-    return wait.until(lambda _: look())
+    try:
+        return wait.until(lambda _: look())
+    except TimeoutException:
+        shown = browser.find_element(By.TAG_NAME, "body").text
+        msg = f"not within {seconds} s; {browser.current_url} shows:\n{shown}"
+        raise AssertionError(msg) from None
 
 
 def leave(browser: Browser, act: Callable[[], object]) -> None:
