@@ -6,6 +6,8 @@ What is of a wrong type would raise an ``AttributeError`` later, in a thread and
 from __future__ import annotations
 
 import math
+import os
+import socket
 from collections.abc import Callable
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
@@ -13,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 from floto.core.payloads.reference import Store
 from floto.core.spec.codec import Codec
 from floto.core.swf.identifiers import shown
+from floto.core.swf.limits import IDENTITY_LIMIT
 from floto.runtime.connect import payload_store
 
 if TYPE_CHECKING:
@@ -81,6 +84,21 @@ def checked_concurrency(concurrency: int) -> int:
         msg = f"concurrency must be at least 1, not {concurrency}"
         raise ValueError(msg)
     return int(concurrency)
+
+
+def checked_identity(identity: str | None) -> str:
+    """Return an identity that histories record; by default, host name and process id.
+
+    Raises:
+        ValueError: if it is too long for SWF.
+        TypeError: if it is not a string.
+    """
+    if identity is not None and not isinstance(identity, str):
+        _refuse("identity", identity, "a string")
+    if identity is not None and len(identity) > IDENTITY_LIMIT:
+        msg = f"identity is {len(identity)} characters long; SWF allows {IDENTITY_LIMIT}"
+        raise ValueError(msg)
+    return identity or f"{socket.gethostname()}:{os.getpid()}"[-IDENTITY_LIMIT:]
 
 
 def _has(value: Any, *names: str) -> bool:

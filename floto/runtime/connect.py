@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -21,7 +20,6 @@ from floto.core.replay.saved_history import Saved
 from floto.core.swf.floto_defaults import DEFAULT_DOMAIN
 from floto.core.swf.history import PathLike
 from floto.core.swf.identifiers import shown
-from floto.core.swf.limits import IDENTITY_LIMIT
 from floto.core.swf.pollers import Live
 from floto.core.swf.service import Service
 from floto.runtime.retrying import retry_write
@@ -305,24 +303,3 @@ def closing(service: Service, given: Service | str | None) -> Iterator[None]:
     finally:
         if service is not given:
             service.close()
-
-
-def checked_identity(identity: str | None) -> str:
-    """Return the given identity, else the default.
-
-    Raises:
-        ValueError: if it is too long for SWF.
-        TypeError: if it is not a string.
-    """
-    if identity is not None and not isinstance(identity, str):
-        msg = f"identity must be a string, not {shown(identity)}"
-        raise TypeError(msg)
-    if identity is not None and len(identity) > IDENTITY_LIMIT:
-        msg = f"identity is {len(identity)} characters long; SWF allows {IDENTITY_LIMIT}"
-        raise ValueError(msg)
-    return identity or default_identity()
-
-
-def default_identity() -> str:
-    """Return the identity that histories record by default: host name and process id."""
-    return f"{socket.gethostname()}:{os.getpid()}"[-IDENTITY_LIMIT:]

@@ -67,10 +67,11 @@ def owner_of(task_list: str, workflow_id: str) -> str | None:
 
 def is_confined(start: WorkflowExecutionStarted) -> bool:
     """Return True if a run is confined to its own task list."""
-    return _is_own(start.task_list.name)
+    return is_own_list(start.task_list.name)
 
 
-def _is_own(task_list: str) -> bool:
+def is_own_list(task_list: str) -> bool:
+    """Return True if a task list is that of one run, which ``floto.run`` has made."""
     return task_list.startswith(OWN_LIST_PREFIX)
 
 
@@ -81,7 +82,7 @@ def default_child_list(spec_list: str | None, run_list: str | None) -> str | Non
         spec_list: The task list that the spec of the run names, if any.
         run_list: The task list of the run's decision tasks; None if it is not known.
     """
-    return run_list if run_list and _is_own(run_list) else spec_list or run_list
+    return run_list if run_list and is_own_list(run_list) else spec_list or run_list
 
 
 def child_list(task: ChildWorkflow, default: str | None) -> str | None:

@@ -10,9 +10,8 @@ from typing import Any
 import click
 
 from floto.core.replay.why_report import LIST_DECIDERS
-from floto.core.spec.task_lists import workflow_of
+from floto.core.spec.task_lists import is_own_list, workflow_of
 from floto.core.swf.pollers import Backlog, Live, Poller, PollKind, as_json
-from floto.core.swf.reserved_names import OWN_LIST_PREFIX
 from floto.core.visible import first_few, shell_command, span_text, visible
 from floto.runtime.cli.codes import DONE
 from floto.runtime.cli.options import domain_option, json_option, service_option
@@ -160,6 +159,6 @@ def _remedy(kind: PollKind, task_list: str, where: tuple[str, ...]) -> Iterator[
     owner = workflow_of(task_list)
     if owner is not None:
         yield shell_command("floto", "why", *where, arguments=(owner,))
-    elif not task_list.startswith(OWN_LIST_PREFIX):
+    elif not is_own_list(task_list):
         own = LIST_DECIDERS.get(task_list) if kind is PollKind.DECISIONS else None
         yield shell_command("floto", own or _WHO[kind], "--task-list", task_list, *where)

@@ -31,12 +31,13 @@ from floto.core.swf.service import ExecutionInfo, Service
 from floto.core.swf.wire import WireError
 from floto.runtime.argument_checks import (
     checked_codec,
+    checked_identity,
     checked_metrics,
     checked_seconds,
     checked_store,
     checked_task_list,
 )
-from floto.runtime.connect import checked_identity, closing, service_for
+from floto.runtime.connect import closing, service_for
 from floto.runtime.deciders.decider import Decider
 from floto.runtime.retrying import persist, persist_at_start
 from floto.runtime.shutdown import StopFlag, stop_on_signals

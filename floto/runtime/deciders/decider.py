@@ -28,6 +28,7 @@ from floto.core.swf.wire import WireError
 from floto.runtime.argument_checks import (
     checked_call,
     checked_codec,
+    checked_identity,
     checked_metrics,
     checked_seconds,
     checked_store,
@@ -36,7 +37,6 @@ from floto.runtime.argument_checks import (
 from floto.runtime.connect import (
     absolute_service,
     absolute_store,
-    checked_identity,
     closing,
     service_for,
 )

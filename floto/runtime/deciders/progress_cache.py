@@ -16,6 +16,7 @@ from floto.core.engine.changed_keys import ChangedKeys
 from floto.core.errors import HistoryError
 from floto.core.spec.decider_spec import DeciderSpec
 from floto.core.spec.graph import Plan
+from floto.core.state.ended_attempts import events_after
 from floto.core.state.fold import fold
 from floto.core.state.state import EMPTY, State
 from floto.core.swf.events import Event
@@ -125,7 +126,7 @@ class ProgressCache:
         """Return the events after ``seen`` up to the task, reading those that the task does not contain."""
         first = task.events[0].id if task.events else task.started_event_id + 1
         if first <= seen + 1:
-            return task.events[seen + 1 - first :]
+            return events_after(task.events, seen)
         return (*self._read(task.execution, seen, first - 1), *task.events)
 
 

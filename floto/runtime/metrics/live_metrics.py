@@ -11,6 +11,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from floto.core.errors import ServiceError
+from floto.core.spec.task_lists import is_own_list
 from floto.core.swf.pollers import Backlog, Live, Poller
 from floto.core.swf.reserved_names import OWN_LIST_PREFIX
 from floto.trouble_log import TroubleLog
@@ -64,8 +65,8 @@ class LiveMetrics(Collector):
 
 def _labels(each: Backlog | Poller) -> tuple[str, ...]:
     """Return the labels of a task list; those of ``floto.run``, one for each run, count as one."""
-    is_own = each.task_list.startswith(OWN_LIST_PREFIX)
-    return each.domain, each.kind, f"{OWN_LIST_PREFIX}*" if is_own else each.task_list
+    task_list = f"{OWN_LIST_PREFIX}*" if is_own_list(each.task_list) else each.task_list
+    return each.domain, each.kind, task_list
 
 
 def _gauge(name: str, text: str, values: Mapping[tuple[str, ...], float]) -> GaugeMetricFamily:

@@ -24,12 +24,13 @@ from floto.core.swf.wire import WireError
 from floto.runtime.argument_checks import (
     checked_codec,
     checked_concurrency,
+    checked_identity,
     checked_metrics,
     checked_seconds,
     checked_store,
     checked_task_list,
 )
-from floto.runtime.connect import checked_identity, closing, service_for
+from floto.runtime.connect import closing, service_for
 from floto.runtime.presence import announced
 from floto.runtime.retrying import poll, poll_alone
 from floto.runtime.shutdown import StopFlag, stop_on_signals

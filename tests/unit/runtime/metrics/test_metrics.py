@@ -23,6 +23,11 @@ from floto.testing import fails, simulate
 
 RUN = WorkflowExecution("w", "r")
 RETRIED = ActivityTask(id_="a", name="work", version="1", retry_strategy=FixedDelay(3, 1))
+#: A run in which nothing fails.
+PLAIN = simulate(DeciderSpec(activity_tasks=[RETRIED])).histories[0]
+START: Any = PLAIN.events[0].data
+NAMES = {"workflow_type": START.workflow_type.name, "workflow_version": START.workflow_type.version}
+SCHEDULED = e.DecisionTaskScheduled(task_list=START.task_list)
 
 
 def task_of(history: History, started: int, previous: int, first: int = 0) -> PolledDecisionTask:
@@ -64,110 +69,85 @@ def test_attempts_count_by_their_outcome_and_observe_how_long_they_ran() -> None
 
 
 def test_run_counts_as_started_once_and_is_observed_when_it_is_closed() -> None:
-    history = simulate(DeciderSpec(activity_tasks=[RETRIED])).histories[0]
-    type_: Any = history.events[0].data
-    names = {
-        "workflow_type": type_.workflow_type.name,
-        "workflow_version": type_.workflow_type.version,
-    }
-    registry = counted(history)
-    assert value(registry, "runs_started_total", **names) == 1
-    assert value(registry, "run_seconds_count", **names) is None
-    closing = counted(history, [CompleteWorkflowExecution()])
-    assert value(closing, "run_seconds_count", **names) == len(decision_tasks(history.events))
-    assert value(closing, "decisions_total", **names, decision="CompleteWorkflowExecution") == 2
+    registry = counted(PLAIN)
+    assert value(registry, "runs_started_total", **NAMES) == 1
+    assert value(registry, "run_seconds_count", **NAMES) is None
+    closing = counted(PLAIN, [CompleteWorkflowExecution()])
+    assert value(closing, "run_seconds_count", **NAMES) == len(decision_tasks(PLAIN.events))
+    assert value(closing, "decisions_total", **NAMES, decision="CompleteWorkflowExecution") == 2
 
 
-def history_of(*data: Any, seconds: float = 1) -> History:
+def history_of(*more: Any, seconds: float = 1) -> History:
+    """A history of events at this distance: a run starts, then its first decision task, then these."""
     begun = datetime(2026, 1, 1, tzinfo=UTC)
-    at = [begun + timedelta(seconds=seconds * number) for number in range(len(data))]
+    data = (START, SCHEDULED, e.DecisionTaskStarted(scheduled_event_id=2), *more)
     return History(
-        [Event(number, when, each) for number, (when, each) in enumerate(zip(at, data, strict=True), 1)]
+        Event(number, begun + timedelta(seconds=seconds * (number - 1)), each)
+        for number, each in enumerate(data, 1)
     )
 
 
-def started() -> Any:
-    history = simulate(DeciderSpec(activity_tasks=[RETRIED])).histories[0]
-    return history.events[0].data
-
-
 def test_decision_task_that_timed_out_and_refused_decisions_are_counted() -> None:
-    start = started()
-    scheduled = e.DecisionTaskScheduled(task_list=start.task_list)
     history = history_of(
-        start,
-        scheduled,
-        e.DecisionTaskStarted(scheduled_event_id=2),
         e.DecisionTaskTimedOut(timeout_type="START_TO_CLOSE", scheduled_event_id=2, started_event_id=3),
-        scheduled,
+        SCHEDULED,
         e.DecisionTaskStarted(scheduled_event_id=5),
         e.DecisionTaskCompleted(scheduled_event_id=5, started_event_id=6),
         e.CompleteWorkflowExecutionFailed(cause="UNHANDLED_DECISION", decision_task_completed_event_id=7),
-        scheduled,
+        SCHEDULED,
         e.DecisionTaskStarted(scheduled_event_id=9),
     )
     registry = CollectorRegistry()
     metrics = Metrics(registry)
     for at, previous in ((6, 0), (10, 6)):
         metrics.handled(task_of(history, at, previous), fold(history.events[:at]), [])
-    names = {"workflow_type": start.workflow_type.name, "workflow_version": start.workflow_type.version}
-    assert value(registry, "decision_timeouts_total", **names, type="START_TO_CLOSE") == 1
+    assert value(registry, "decision_timeouts_total", **NAMES, type="START_TO_CLOSE") == 1
     cause = {"decision": "CompleteWorkflowExecution", "cause": "UNHANDLED_DECISION"}
-    assert value(registry, "refused_decisions_total", **names, **cause) == 1
-    assert value(registry, "decision_wait_seconds_sum", task_list=start.task_list.name) == 2
+    assert value(registry, "refused_decisions_total", **NAMES, **cause) == 1
+    assert value(registry, "decision_wait_seconds_sum", task_list=START.task_list.name) == 2
 
 
 def test_decision_task_scheduled_while_another_was_started_waits_from_the_end_of_that() -> None:
-    start = started()
-    scheduled = e.DecisionTaskScheduled(task_list=start.task_list)
     history = history_of(
-        start,
-        scheduled,
-        e.DecisionTaskStarted(scheduled_event_id=2),
         e.WorkflowExecutionSignaled(signal_name="s"),
-        scheduled,
+        SCHEDULED,
         e.DecisionTaskCompleted(scheduled_event_id=2, started_event_id=3),
         e.DecisionTaskStarted(scheduled_event_id=5),
         seconds=10,
     )
     registry = CollectorRegistry()
     Metrics(registry).handled(task_of(history, 7, 3, first=2), fold(history.events), [])
-    assert value(registry, "decision_wait_seconds_sum", task_list=start.task_list.name) == 10
+    assert value(registry, "decision_wait_seconds_sum", task_list=START.task_list.name) == 10
 
 
 def test_decision_task_without_a_response_counts_alone() -> None:
-    history = simulate(DeciderSpec(activity_tasks=[RETRIED])).histories[0]
     registry = CollectorRegistry()
     metrics = Metrics(registry)
-    task = task_of(history, decision_tasks(history.events)[0].started, 0)
+    task = task_of(PLAIN, decision_tasks(PLAIN.events)[0].started, 0)
     metrics.handled(task, None, None)
-    names = {"workflow_type": task.workflow_type.name, "workflow_version": task.workflow_type.version}
-    assert value(registry, "decision_tasks_total", **names, result="no response") == 1
-    assert value(registry, "runs_started_total", **names) is None
+    assert value(registry, "decision_tasks_total", **NAMES, result="no response") == 1
+    assert value(registry, "runs_started_total", **NAMES) is None
 
 
 def test_run_that_fails_because_it_cannot_be_read_counts_as_started_and_closed() -> None:
-    history = simulate(DeciderSpec(activity_tasks=[RETRIED])).histories[0]
     registry, found = CollectorRegistry(), [FailWorkflowExecution(reason="SpecError")]
     metrics = Metrics(registry)
-    first, second = (task.started for task in decision_tasks(history.events)[:2])
-    task = task_of(history, first, 0)
+    first, second = (task.started for task in decision_tasks(PLAIN.events)[:2])
+    task = task_of(PLAIN, first, 0)
     metrics.handled(task, None, found)
-    names = {"workflow_type": task.workflow_type.name, "workflow_version": task.workflow_type.version}
-    assert value(registry, "decision_tasks_total", **names, result="response") == 1
-    assert value(registry, "runs_started_total", **names) == 1
-    assert value(registry, "run_seconds_count", **names) == 1
+    assert value(registry, "decision_tasks_total", **NAMES, result="response") == 1
+    assert value(registry, "runs_started_total", **NAMES) == 1
+    assert value(registry, "run_seconds_count", **NAMES) == 1
     # The start is not among the events of this one.
-    metrics.handled(task_of(history, second, first, first=first - 1), None, found)
-    assert value(registry, "runs_started_total", **names) == 1
-    assert value(registry, "run_seconds_count", **names) == 1
+    metrics.handled(task_of(PLAIN, second, first, first=first - 1), None, found)
+    assert value(registry, "runs_started_total", **NAMES) == 1
+    assert value(registry, "run_seconds_count", **NAMES) == 1
 
 
 def test_history_that_cannot_be_counted_is_logged_and_stops_nothing(caplog: pytest.LogCaptureFixture) -> None:
-    history = simulate(DeciderSpec(activity_tasks=[RETRIED])).histories[0]
-    at = decision_tasks(history.events)[0].started
+    at = decision_tasks(PLAIN.events)[0].started
     nothing: Any = None
-    broken = evolve(task_of(history, at, 0), events=(nothing,))
+    broken = evolve(task_of(PLAIN, at, 0), events=(nothing,))
     with caplog.at_level(logging.WARNING, "floto"):
-        Metrics(CollectorRegistry()).handled(broken, fold(history.events[:at]), [])
+        Metrics(CollectorRegistry()).handled(broken, fold(PLAIN.events[:at]), [])
     assert "a decision task cannot be counted" in caplog.text
