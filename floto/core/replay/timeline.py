@@ -114,7 +114,7 @@ def timeline_of(history: History, state: State, known: Mapping[Key, TaskStatus])
         raise HistoryError(None, "this history is empty; there is nothing to show")
     end = state.last.at
     found = {**started_statuses(state), **known}
-    lanes = [_lane(item, found[item.key], history, state) for item in _items(state)]
+    lanes = [_lane(item, found[item.key], history, state) for item in shown_items(state)]
     return Timeline(
         state.started.at,
         end,
@@ -124,7 +124,8 @@ def timeline_of(history: History, state: State, known: Mapping[Key, TaskStatus])
     )
 
 
-def _items(state: State) -> Iterator[Item]:
+def shown_items(state: State) -> Iterator[Item]:
+    """Yield what a run started and what arrived, without what floto starts for itself."""
     for (kind, id_), item in state.items.items():
         # Retry timers are spans of the task that they retry.
         if kind in (*STARTED_KINDS, Kind.SIGNAL) and not id_.startswith(RESERVED_PREFIX):

@@ -20,6 +20,7 @@ from floto.core.swf import service as ports
 from floto.core.swf.identifiers import shown
 from floto.core.swf.limits import HEARTBEAT_LIMIT
 from floto.core.swf.shapes import ActivityType, WorkflowExecution
+from floto.core.view.trace_context import span_of_event
 from floto.runtime.retrying import brief, is_malformed, is_permanent
 from floto.simulated_activity import SimulatedActivity, simulated_activity
 from floto.trouble_log import trouble_log_of
@@ -96,6 +97,15 @@ class RunningActivity:
     def execution(self) -> WorkflowExecution:
         """The run that the task belongs to."""
         return self.task.execution
+
+    @property
+    def traceparent(self) -> str:
+        """The value of the HTTP header ``traceparent`` of calls that belong to this attempt.
+
+        It names the span of the attempt in the trace that ``floto trace`` makes of the run, so the spans of
+        whoever gets it are parts of that.
+        """
+        return span_of_event(self.execution.run_id, self.task.started_event_id).traceparent
 
     def logged(self) -> AbstractContextManager[None]:
         """Add the fields of this attempt to records that are logged in the block."""
