@@ -14,7 +14,7 @@ from pathlib import Path
 
 _ROOT = Path(__file__).parents[1]
 #: The extras that users install.
-_EXTRAS = ("server", "pictures", "ui", "metrics", "testing")
+_EXTRAS = ("server", "pictures", "ui", "metrics", "traces", "testing")
 _MINIMUM = re.compile(r"([\w-]+)(?:\[\w+\])?>=([\w.]+)")
 
 

@@ -95,6 +95,7 @@ _COMMANDS = {
     "status": ("floto.runtime.cli.status", "status_command"),
     "terminate": ("floto.runtime.cli.signal_cancel", "terminate_command"),
     "timeline": ("floto.runtime.cli.pictures", "timeline_command"),
+    "trace": ("floto.runtime.cli.trace", "trace_command"),
     "ui": ("floto.runtime.cli.ui", "ui_command"),
     "why": ("floto.runtime.cli.why", "why_command"),
     "worker": ("floto.runtime.cli.loops", "worker_command"),

@@ -45,7 +45,7 @@ from floto.runtime.shutdown import StopFlag
 log = logging.getLogger("floto")
 
 #: The commands that read files.
-_READERS = "floto why, timeline, replay, compare, report and redrive"
+_READERS = "floto why, timeline, trace, replay, compare, report and redrive"
 _REPEAT = "repeat the command, which leaves unchanged what is registered"
 #: Number of runs whose ids are compared with an unknown one.
 _NEAR = 200
@@ -220,6 +220,11 @@ class Target:
     def closed_runs(self, **filters: Any) -> Iterator[Any]:
         """Yield closed runs, the one that was started last first."""
         return self._runs("list_closed_workflow_executions", filters)
+
+    def closed_since(self, oldest: datetime) -> Iterator[Any]:
+        """Yield the runs that closed at a time or later, the one that closed last first."""
+        wanted = {"closeTimeFilter": {"oldestDate": oldest}}
+        return self.pages("list_closed_workflow_executions", "executionInfos", **wanted)
 
     def _runs(self, method: str, filters: dict[str, Any]) -> Iterator[Any]:
         request = {"startTimeFilter": {"oldestDate": BEGINNING}, **filters}

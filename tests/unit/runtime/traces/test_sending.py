@@ -1,0 +1,154 @@
+"""What a sender of traces sends, and when."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from attrs import define, field
+from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
+
+from floto import ActivityTask, DeciderSpec, History, ServiceUnavailable, WorkflowExecution
+from floto.core.errors import UnknownResource
+from floto.runtime.traces.sending import NotSent, TraceSender, send
+from floto.testing import simulate
+
+BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
+EVENTS = simulate(DeciderSpec(activity_tasks=[ActivityTask(id_="a", name="work", version="v1")])).main.events
+#: The run, a task, and the two spans of its attempt.
+SPANS_EACH = 4
+
+
+class Collector(SpanExporter):
+    """A collector that refuses while it is full."""
+
+    def __init__(self) -> None:
+        self.spans: list[ReadableSpan] = []
+        self.is_full = False
+        self.refused = ""
+
+    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        runs = [span.attributes.get("floto.run_id") for span in spans if span.attributes]
+        if self.is_full or self.refused in runs:
+            return SpanExportResult.FAILURE
+        self.spans += spans
+        return SpanExportResult.SUCCESS
+
+    @property
+    def runs(self) -> list[object]:
+        return [span.attributes["floto.run_id"] for span in self.spans if span.attributes and not span.parent]
+
+
+@define
+class Closed:
+    """The lists of closed runs: what closed last comes first."""
+
+    runs: dict[str, datetime] = field(factory=dict)
+    asked: list[datetime] = field(factory=list)
+
+    def close(self, run_id: str, seconds: float) -> None:
+        self.runs[run_id] = BEGAN + timedelta(seconds=seconds)
+
+    def since(self, oldest: datetime) -> Iterator[tuple[WorkflowExecution, datetime]]:
+        self.asked.append(oldest)
+        for run_id, at in sorted(self.runs.items(), key=lambda each: each[1], reverse=True):
+            if at >= oldest:
+                yield WorkflowExecution("w", run_id), at
+
+
+def history(run: WorkflowExecution) -> History:
+    if run.run_id == "deleted":
+        raise UnknownResource(code="UnknownResourceFault", message="unknown execution")
+    return History(EVENTS if run.run_id != "damaged" else (EVENTS[0], *EVENTS[2:]), run)
+
+
+def sender(collector: Collector, closed: Closed) -> TraceSender:
+    return TraceSender(collector, closed.since, history, BEGAN)
+
+
+def test_each_run_is_sent_once_also_if_the_lists_show_it_late() -> None:
+    collector, closed = Collector(), Closed()
+    sending = sender(collector, closed)
+    closed.close("before", -1)
+    closed.close("1", 10)
+    sending.send_closed()
+    closed.close("2", 30)
+    closed.close("late", 5)
+    sending.send_closed()
+    sending.send_closed()
+    assert collector.runs == ["1", "2", "late"]
+    closed.close("3", 500)
+    sending.send_closed()
+    sending.send_closed()
+    assert collector.runs[3:] == ["3"]
+    assert closed.asked[-1] > BEGAN + timedelta(seconds=400)
+
+
+def test_what_a_collector_refused_is_sent_later() -> None:
+    collector, closed = Collector(), Closed()
+    sending = sender(collector, closed)
+    closed.close("1", 10)
+    sending.send_closed()
+    closed.close("2", 20)
+    closed.close("3", 500)
+    collector.is_full = True
+    with pytest.raises(NotSent, match=f"{SPANS_EACH} spans"):
+        sending.send_closed()
+    collector.is_full = False
+    sending.send_closed()
+    assert collector.runs == ["1", "3", "2"]
+
+
+def test_run_that_a_collector_refuses_keeps_out_no_other(caplog: pytest.LogCaptureFixture) -> None:
+    collector, closed = Collector(), Closed()
+    collector.refused = "large"
+    sending = sender(collector, closed)
+    closed.close("large", 20)
+    closed.close("1", 10)
+    sending.send_closed()
+    sending.send_closed()
+    assert collector.runs == ["1"]
+    [record] = caplog.records
+    assert "run w@large: given up" in record.message
+
+
+@pytest.mark.parametrize("broken", ["damaged", "deleted"])
+def test_run_that_cannot_be_read_keeps_out_no_other(broken: str, caplog: pytest.LogCaptureFixture) -> None:
+    collector, closed = Collector(), Closed()
+    sending = sender(collector, closed)
+    closed.close(broken, 20)
+    closed.close("1", 10)
+    sending.send_closed()
+    sending.send_closed()
+    assert collector.runs == ["1"]
+    assert [record.message for record in caplog.records if "has no trace" in record.message] != []
+    assert len(caplog.records) == 1
+
+
+def test_sender_goes_on_after_an_outage_of_the_service(caplog: pytest.LogCaptureFixture) -> None:
+    collector, error = Collector(), ServiceUnavailable("away")
+
+    def away(_oldest: datetime) -> Iterator[tuple[WorkflowExecution, datetime]]:
+        sending.stop()
+        raise error
+
+    sending = TraceSender(collector, away, history, BEGAN)
+    sending.run()
+    assert "no traces are sent: away" in caplog.text
+
+
+def test_many_spans_are_sent_in_several_requests() -> None:
+    sizes: list[int] = []
+
+    class Counting(Collector):
+        def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+            sizes.append(len(spans))
+            return super().export(spans)
+
+    spans = [ReadableSpan(str(number)) for number in range(1025)]
+    collector = Counting()
+    send(collector, spans)
+    assert sizes == [512, 512, 1]
+    assert collector.spans == spans
