@@ -15,12 +15,12 @@ more; where ``temporalio`` is not installed, floto is measured alone.
 
 from __future__ import annotations
 
+import argparse
 import gc
 import json
 import statistics
-import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -78,7 +78,7 @@ def from_text(spec: DeciderSpec, text: str) -> None:
     replay(spec, History.from_swf(json.loads(text)))
 
 
-def measured(shape: str, width: int, sizes: list[int]) -> Iterator[str]:
+def measured(shape: str, width: int, sizes: Sequence[int]) -> Iterator[str]:
     """The rows of one shape."""
     own: dict[int, Cost] = {}
     for events in sizes:
@@ -105,7 +105,7 @@ def beside(activities: int, width: int, mine: Cost) -> str:
     return f" {other.wall:>10.2f} {other.cpu:>10.2f} {ratios}"
 
 
-def main(sizes: list[int]) -> None:
+def main(sizes: Sequence[int]) -> None:
     columns = "  Temporal s      cpu s     ratio  of CPU" if temporal else ""
     print(f"shape         events from text s    cpu s replay s    cpu s{columns}")
     for shape, width in (("in sequence", 1), ("fanned out", WIDTH)):
@@ -114,4 +114,6 @@ def main(sizes: list[int]) -> None:
 
 
 if __name__ == "__main__":
-    main([int(size) for size in sys.argv[1:]] or list(EVENTS))
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("events", type=int, nargs="*", default=EVENTS, metavar="EVENTS")
+    main(parser.parse_args().events)
