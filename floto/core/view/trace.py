@@ -20,6 +20,7 @@ from floto.core.errors import HistoryError
 from floto.core.replay.task_status import TaskStatus, started_statuses
 from floto.core.replay.timeline import shown_items
 from floto.core.state.attempts import AttemptEvents, attempt_events
+from floto.core.state.failures import Failure
 from floto.core.state.fold import state_of
 from floto.core.state.redriven import redriven_of
 from floto.core.state.state import Item, KeptItem, Kind, State, Status
@@ -27,12 +28,16 @@ from floto.core.swf import events as e
 from floto.core.swf.closing_events import CLOSING_EVENTS, CloseStatus, reason_of
 from floto.core.swf.events import Event
 from floto.core.swf.history import History, as_history
+from floto.core.swf.shapes import WorkflowExecution
 from floto.core.view.trace_context import SpanContext, span_of_event, span_of_run, span_of_task
+from floto.core.visible import shorten_middle
 
 #: Names of the spans of an attempt.
 WAIT, ATTEMPT = "wait for a worker", "attempt"
 #: Kinds of tasks that wait for a worker.
 _WORK = (Kind.ACTIVITY, Kind.LAMBDA)
+#: Characters of the message of a failure.
+_MESSAGE_LIMIT = 1_000
 _BAD_ENDS = (CloseStatus.FAILED, CloseStatus.TERMINATED, CloseStatus.TIMED_OUT)
 
 
@@ -68,15 +73,14 @@ def trace(history: History) -> tuple[TraceSpan, ...]:
         raise HistoryError(None, "this history is empty; there is nothing to show")
     if history.execution is None or not history.execution.run_id:
         raise HistoryError(None, "this history does not name its run, so its trace has no id")
-    found = _Trace(history, state, history.execution.run_id)
-    return tuple(found.spans())
+    return tuple(_Trace(history, state, history.execution).spans())
 
 
 @frozen
 class _Trace:
     history: History
     state: State
-    run_id: str
+    run: WorkflowExecution
 
     def spans(self) -> Iterator[TraceSpan]:
         """Yield the span of the run, then those of each task."""
@@ -96,16 +100,14 @@ class _Trace:
         if closed is not None and status in _BAD_ENDS:
             error = reason_of(closed.data) or str(status)
         return TraceSpan(
-            context=span_of_run(self.run_id),
+            context=span_of_run(self.run.run_id),
             parent=None,
             name=start.workflow_type.name,
             start=self.state.begun_at,
             end=self.state.now,
             attributes={
-                "floto.workflow_id": ""
-                if self.history.execution is None
-                else self.history.execution.workflow_id,
-                "floto.run_id": self.run_id,
+                "floto.workflow_id": self.run.workflow_id,
+                "floto.run_id": self.run.run_id,
                 "floto.workflow_type": start.workflow_type.name,
                 "floto.workflow_version": start.workflow_type.version,
                 "floto.status": str(status) or "OPEN",
@@ -133,13 +135,13 @@ class _Trace:
         if isinstance(item, KeptItem):
             attributes["floto.kept"] = str(item.origin)
         return TraceSpan(
-            context=span_of_task(self.run_id, kind, id_),
-            parent=span_of_run(self.run_id),
+            context=span_of_task(self.run.run_id, kind, id_),
+            parent=span_of_run(self.run.run_id),
             name=_type_name(kind, tried),
             start=min(moments),
             end=self.state.now if item.is_open else max(moments),
             attributes={**attributes, "floto.attempts": len(tried)},
-            error=None if failure is None else failure.message,
+            error=_error(failure),
         )
 
     def _attempt(self, item: Item, attempt: AttemptEvents) -> Iterator[TraceSpan]:
@@ -162,24 +164,30 @@ class _Trace:
     ) -> TraceSpan:
         """Return a span of an attempt; with its outcome, if that is given."""
         attributes: dict[str, str | int] = {"floto.event_id": begun.id}
-        error: str | None = None
+        failure: Failure | None = None
         links: tuple[SpanContext, ...] = ()
         if attempt is not None:
             attributes |= {"floto.attempt": attempt.number, "floto.status": str(attempt.status)}
             failure, links = attempt.failure, tuple(_child(attempt.started))
-            error = None if failure is None or failure.status is Status.CANCELED else failure.message
         if worker := getattr(begun.data, "identity", None):
             attributes["floto.worker"] = worker
         return TraceSpan(
-            context=span_of_event(self.run_id, begun.id),
-            parent=span_of_task(self.run_id, *item.key),
+            context=span_of_event(self.run.run_id, begun.id),
+            parent=span_of_task(self.run.run_id, *item.key),
             name=name,
             start=begun.at,
             end=self.state.now if ended is None else ended.at,
             attributes=attributes,
-            error=error,
+            error=_error(failure),
             links=links,
         )
+
+
+def _error(failure: Failure | None) -> str | None:
+    """Return the message of a failure; None for a cancellation, which is none."""
+    if failure is None or failure.status is Status.CANCELED:
+        return None
+    return shorten_middle(failure.message, _MESSAGE_LIMIT)
 
 
 def _child(started: Event | None) -> Iterator[SpanContext]:

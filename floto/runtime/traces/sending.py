@@ -11,7 +11,7 @@ from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExport
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
-from floto.core.errors import FlotoError, HistoryError, ServiceError, UnknownResource
+from floto.core.errors import FlotoError, HistoryError, ServiceError, ServiceGone, UnknownResource
 from floto.core.swf.history import History
 from floto.core.swf.shapes import WorkflowExecution
 from floto.core.view.trace import trace
@@ -88,13 +88,19 @@ class TraceSender:
         self._troubles = TroubleLog(log)
 
     def run(self) -> None:
-        """Send until ``stop()`` or (in the main thread) SIGINT or SIGTERM."""
+        """Send until ``stop()`` or (in the main thread) SIGINT or SIGTERM.
+
+        Raises:
+            ServiceGone: if the service was closed, or its file is gone.
+        """
         log.info("sending the traces of runs that closed since %s", moment_text(self._first))
         pause = _PAUSE_SECONDS
         with stop_on_signals(self.stop):
             while not self._stop.is_set():
                 try:
                     self.send_closed()
+                except ServiceGone:
+                    raise
                 except (NotSent, ServiceError) as error:
                     self._troubles.failed("traces", "no traces are sent: %s", error)
                     pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)

@@ -59,6 +59,14 @@ def test_task_and_run_that_fail_say_why() -> None:
     assert "no luck" in task.error
 
 
+def test_long_message_is_shortened() -> None:
+    spec = DeciderSpec(activity_tasks=[evolve(WORK, retry_strategy=None)])
+    _, task, _, attempt = trace(simulate(spec, {"a": fails(details="x" * 30_000)}).main)
+    assert task.error == attempt.error
+    assert task.error is not None
+    assert len(task.error) == 1_000
+
+
 def test_attempt_that_no_worker_took_is_a_wait_that_failed() -> None:
     spec = DeciderSpec(activity_tasks=[evolve(WORK, retry_strategy=None, schedule_to_start_timeout=5)])
     spans = trace(simulate(spec, {"a": times_out(None, "SCHEDULE_TO_START")}).main)

@@ -11,7 +11,7 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
 from floto import ActivityTask, DeciderSpec, History, ServiceUnavailable, WorkflowExecution
-from floto.core.errors import UnknownResource
+from floto.core.errors import ServiceGone, UnknownResource
 from floto.runtime.traces.sending import NotSent, TraceSender, send
 from floto.testing import simulate
 
@@ -137,6 +137,15 @@ def test_sender_goes_on_after_an_outage_of_the_service(caplog: pytest.LogCapture
     sending = TraceSender(collector, away, history, BEGAN)
     sending.run()
     assert "no traces are sent: away" in caplog.text
+
+
+def test_sender_ends_with_a_service_that_is_gone() -> None:
+    def gone(_oldest: datetime) -> Iterator[tuple[WorkflowExecution, datetime]]:
+        raise error
+
+    error = ServiceGone("closed")
+    with pytest.raises(ServiceGone):
+        TraceSender(Collector(), gone, history, BEGAN).run()
 
 
 def test_many_spans_are_sent_in_several_requests() -> None:
