@@ -97,6 +97,27 @@ def test_history_command_writes_all_pages(shell: Shell) -> None:
     assert shell.data("show", "w")["counts"] == {"events": 2_502, "signals": 2_500}
 
 
+@pytest.mark.parametrize(
+    ("command", "done"), [("terminate", "terminated"), ("cancel", "requested cancellation of")]
+)
+def test_several_runs_are_ended_although_one_of_them_cannot_be(
+    anywhere: Shell, command: str, done: str
+) -> None:
+    registered(anywhere)
+    for name in ("a", "b", "c"):
+        started(anywhere, name)
+    anywhere("terminate", "b")
+    listed = anywhere("list", "--open").stdout.splitlines()
+    names = [line.split("\t")[0] for line in listed]
+    assert names == ["c", "a"]
+    said = anywhere(command, "a", "b", "nobody", "c", code=2).stderr.splitlines()
+    assert said[0] == f"{done} a"
+    assert said[1] == "floto: run 'b' is closed: TERMINATED"
+    assert said[2].startswith("floto: there is no run 'nobody'")
+    assert said[3] == f"{done} c"
+    assert "--run-id belongs to one RUN" in anywhere(command, "a", "c", "--run-id", "x", code=2).stderr
+
+
 def test_register_reports_and_keeps_what_exists(anywhere: Shell) -> None:
     first = anywhere.data("register", "spec", "flow.py:spec")
     kinds = ["domain", "workflow", "activity", "activity"]

@@ -1,14 +1,15 @@
-"""The commands on one open run: ``floto signal``, ``floto cancel`` and ``floto terminate``."""
+"""The commands on open runs: ``floto signal``, ``floto cancel`` and ``floto terminate``."""
 
 from __future__ import annotations
 
 import contextlib
 import difflib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 import click
+from attrs import frozen
 
 from floto.core.decide.decide import spec_of
 from floto.core.errors import UnknownResource
@@ -17,22 +18,27 @@ from floto.core.spec.decider_spec import CODEC
 from floto.core.state.state import Kind
 from floto.core.swf.wire import events_from_swf
 from floto.core.visible import visible
-from floto.runtime.cli.codes import DONE
+from floto.runtime.cli.codes import DONE, USAGE
 from floto.runtime.cli.completion import complete_run
 from floto.runtime.cli.options import child_policy_option, domain_option, run_id_option, service_option
 from floto.runtime.cli.output import say
-from floto.runtime.cli.target import Target, target
+from floto.runtime.cli.target import AmbiguousRun, Target, UnknownRun, target
 from floto.runtime.loading import load_json
 
 
 def run_argument(function: Callable[..., int]) -> Callable[..., int]:
     """Add the argument and options of a command on one run."""
-    for option in (
-        domain_option,
-        service_option,
-        run_id_option,
-        click.argument("run", shell_complete=complete_run),
-    ):
+    return _where_options(click.argument("run", shell_complete=complete_run)(function))
+
+
+def _runs_argument(function: Callable[..., int]) -> Callable[..., int]:
+    """Add the argument and options of a command on any number of runs."""
+    runs = click.argument("runs", nargs=-1, required=True, metavar="RUN...", shell_complete=complete_run)
+    return _where_options(runs(function))
+
+
+def _where_options(function: Callable[..., int]) -> Callable[..., int]:
+    for option in (domain_option, service_option, run_id_option):
         function = option(function)
     return function
 
@@ -49,48 +55,73 @@ def signal_command(run: str, name: str, input_text: str | None, **where: Any) ->
     """
     value = None if input_text is None else payload.dumps(load_json("--input", input_text), "--input")
     request = {"signalName": name, "input": value}
-    return _call("signal_workflow_execution", run, request, where, f"sent {name} to", partial(_warn, name))
+    call = _Call("signal_workflow_execution", request, f"sent {name} to", partial(_warn, name))
+    return _make(call, (run,), **where)
 
 
-@click.command("cancel", short_help="Request cancellation of an open run")
-@run_argument
-def cancel_command(run: str, **where: Any) -> int:
-    """Request cancellation of the open RUN (WORKFLOW_ID or WORKFLOW_ID@RUN_ID); its decider closes it."""
-    return _call("request_cancel_workflow_execution", run, {}, where, "requested cancellation of")
+@click.command("cancel", short_help="Request cancellation of open runs")
+@_runs_argument
+def cancel_command(runs: tuple[str, ...], **where: Any) -> int:
+    """Request cancellation of each open RUN (WORKFLOW_ID or WORKFLOW_ID@RUN_ID); its decider closes it."""
+    return _make(_Call("request_cancel_workflow_execution", {}, "requested cancellation of"), runs, **where)
 
 
-@click.command("terminate", short_help="Terminate an open run")
-@run_argument
+@click.command("terminate", short_help="Terminate open runs")
+@_runs_argument
 @click.option("--reason", help="Reason, at most 256 characters.")
 @click.option("--details", help="Details of the reason.")
 @child_policy_option
 def terminate_command(
-    run: str, reason: str | None, details: str | None, child_policy: str | None, **where: Any
+    runs: tuple[str, ...], reason: str | None, details: str | None, child_policy: str | None, **where: Any
 ) -> int:
-    """Terminate the open RUN (WORKFLOW_ID or WORKFLOW_ID@RUN_ID), without its decider."""
+    """Terminate each open RUN (WORKFLOW_ID or WORKFLOW_ID@RUN_ID), without its decider."""
     request = {"reason": reason, "details": details, "childPolicy": child_policy}
-    return _call("terminate_workflow_execution", run, request, where, "terminated")
+    return _make(_Call("terminate_workflow_execution", request, "terminated"), runs, **where)
 
 
-def _call(  # noqa: PLR0913, PLR0917 - the parts of one call
-    method: str,
-    run: str,
-    request: dict[str, Any],
-    where: dict[str, Any],
-    done: str,
-    then: Callable[[Target, str, str | None], None] = lambda _there, _workflow_id, _run_id: None,
-) -> int:
-    with target(where["service"], where["domain"]) as there:
-        for workflow_id, run_id in there.readings(run, where["run_id"]):
+@frozen
+class _Call:
+    """A call on an open run."""
+
+    method: str
+    #: Its parameters without those that name the run.
+    request: Mapping[str, Any]
+    #: Says that it was made, before the workflow id.
+    done: str
+    #: What is to be done after it, with the workflow id and run id.
+    then: Callable[[Target, str, str | None], None] = lambda _there, _workflow_id, _run_id: None
+
+    def make(self, there: Target, run: str, run_id: str | None) -> None:
+        """Make the call on the run that a name means. Raises ``UsageError`` if the run is closed."""
+        for workflow_id, exact in there.readings(run, run_id):
             try:
                 # No lookup before: listings are eventually consistent, and SWF knows which run is open.
-                there.write(method, workflowId=workflow_id, runId=run_id, **request)
+                there.write(self.method, workflowId=workflow_id, runId=exact, **self.request)
             except UnknownResource:
                 continue
-            say(visible(f"{done} {workflow_id}"), err=True)
-            then(there, workflow_id, run_id)
-            return DONE
-        raise click.UsageError(why_not_open(there, run, where["run_id"]))
+            say(visible(f"{self.done} {workflow_id}"), err=True)
+            self.then(there, workflow_id, exact)
+            return
+        raise click.UsageError(why_not_open(there, run, run_id))
+
+
+def _make(call: _Call, runs: Sequence[str], *, run_id: str | None, service: str, domain: str | None) -> int:
+    """Make a call on each run; report those on which it cannot be made, and go on with the others."""
+    if run_id is not None and len(runs) > 1:
+        msg = "--run-id belongs to one RUN; name several as WORKFLOW_ID@RUN_ID"
+        raise click.UsageError(msg)
+    code = DONE
+    with target(service, domain) as there:
+        for run in runs:
+            try:
+                call.make(there, run, run_id)
+            except (click.UsageError, UnknownRun, AmbiguousRun) as error:
+                if len(runs) == 1:
+                    raise
+                text = error.message if isinstance(error, click.UsageError) else str(error)
+                say(visible(f"floto: {text}"), err=True)
+                code = USAGE
+    return code
 
 
 def why_not_open(there: Target, run: str, run_id: str | None) -> str:
