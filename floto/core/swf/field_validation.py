@@ -281,13 +281,21 @@ def _add(value: Any, path: str, found: list[str]) -> None:
                 _add_items(item, f"{path}{wire}", constraint, found)
             elif broken := constraint.broken(item):
                 found.append(problem(item, f"{path}{wire}", broken))
-        elif type(item) in _SHAPES:
-            _add(item, f"{path}{wire}.", found)
+        elif (shape := _SHAPES.get(wire)) is not None:
+            if isinstance(item, shape):
+                _add(item, f"{path}{wire}.", found)
+            else:
+                found.append(problem(item, f"{path}{wire}", f"Member must be of type {shape.__name__}"))
         elif wire == "decisions":
             _add_decisions(item, f"{path}{wire}", found)
 
 
-_SHAPES = frozenset({TaskList, ActivityType, WorkflowType})
+#: The classes of the members that are structures, by their names.
+_SHAPES: Mapping[str, type] = {
+    "activityType": ActivityType,
+    "taskList": TaskList,
+    "workflowType": WorkflowType,
+}
 
 
 @cache
