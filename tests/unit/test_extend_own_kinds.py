@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from attrs import frozen
+from attrs import frozen, make_class
 from cattrs.gen import make_dict_structure_fn
 
 from floto import (
@@ -146,6 +146,12 @@ def test_second_class_for_a_tag_is_refused() -> None:
         CODEC.with_type("floto.specs.DeciderSpec", Approval)
     with pytest.raises(SpecError, match="must be a frozen attrs class"):
         CODEC.with_type("mine", dict)
+
+
+def test_class_with_a_field_where_its_tag_is_written_is_refused() -> None:
+    class_ = make_class("Typed", ["type"], frozen=True)
+    with pytest.raises(SpecError, match="Typed has a field 'type', where its tag is written; rename it"):
+        CODEC.with_type("mine", class_)
 
 
 def test_reader_of_a_class_is_compiled_once_for_all_codecs_with_its_types(

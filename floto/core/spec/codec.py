@@ -76,11 +76,13 @@ class Codec:
             cls: A frozen attrs class, such as a kind of task or a retry strategy.
 
         Raises:
-            SpecError: if ``cls`` is not an attrs class, or the tag is already in use.
+            SpecError: if ``cls`` is not an attrs class or has a field ``type``, or the tag is already in use.
         """
         _need_attrs(cls)
         if tag in self.types:
             raise SpecError((f"the tag {tag!r} is already used by {self.types[tag].__qualname__}",))
+        if any(each.alias == "type" for each in attrs.fields(cls)):
+            raise SpecError((f"{cls.__qualname__} has a field 'type', where its tag is written; rename it",))
         return evolve(self, types={**self.types, tag: cls})
 
     @property
