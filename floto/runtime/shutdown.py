@@ -13,6 +13,16 @@ from types import FrameType
 from floto import forks
 
 
+@contextlib.contextmanager
+def no_exit() -> Iterator[None]:
+    """Raise ``RuntimeError`` for ``sys.exit()`` in the code of a spec, which would end its loop."""
+    try:
+        yield
+    except SystemExit as exit_:
+        msg = f"the code of a spec called sys.exit({exit_.code!r})"
+        raise RuntimeError(msg) from exit_
+
+
 class StopFlag:
     """A flag that loops wait on and that a signal handler may set.
 

@@ -50,7 +50,7 @@ from floto.runtime.deciders.takeovers import Takeovers
 from floto.runtime.presence import announced
 from floto.runtime.retrying import poll, poll_alone, retry_store
 from floto.runtime.runs.needs import activity_types
-from floto.runtime.shutdown import StopFlag, stop_on_signals
+from floto.runtime.shutdown import StopFlag, no_exit, stop_on_signals
 from floto.runtime.start_lines import describe_service, describe_types
 from floto.runtime.workers.storing import store_values
 from floto.runtime.workers.worker import POLL_SECONDS
@@ -306,7 +306,8 @@ class Decider:
 
     def _decided(self, task: PolledDecisionTask) -> Sequence[Decision]:
         """Decide, and store the values that the decisions refer to."""
-        found = self.decide(task)
+        with no_exit():
+            found = self.decide(task)
         return found if self._payloads is None else store_values(found, self._payloads)
 
     def decide(self, task: PolledDecisionTask) -> Sequence[Decision]:

@@ -295,6 +295,19 @@ def test_exception_leaves_the_task_without_response_and_the_decider_running(
     assert info.close_status is None
 
 
+def test_sys_exit_in_the_code_of_a_spec_is_an_error_of_its_run_and_not_the_end_of_the_decider(
+    service: SqliteService,
+) -> None:
+    errors: list[Exception | None] = []
+
+    def leaves(_: Any) -> Any:
+        raise SystemExit(3)
+
+    decider = Decider(rules={ORDER: leaves}, service=service, listener=lambda _, error: errors.append(error))
+    decider._handle(decision_task(service))  # noqa: SLF001
+    assert [str(error) for error in errors] == ["the code of a spec called sys.exit(3)"]
+
+
 def test_decider_ends_with_its_workflow_although_the_last_response_seems_lost(service: SqliteService) -> None:
     own = floto.DeciderSpec(activity_tasks=[], terminate_decider_after_completion=True)
     decider = Decider(own, service=service)
