@@ -37,25 +37,29 @@ _OPENS: Mapping[type, tuple[Kind, Callable[[Any], str]]] = {
     d.RequestCancelExternalWorkflowExecution: (Kind.EXTERNAL_CANCEL, attrgetter("workflow_id")),
     d.ScheduleLambdaFunction: (Kind.LAMBDA, attrgetter("id")),
 }
+#: The kinds of items that nothing but a decision opens.
+_OPENED_BY_DECISIONS = frozenset(kind for kind, _ in _OPENS.values())
 
 
 def check_custom(task: Task, decision: Decision | None) -> None:
     """Raise ``SpecError`` for a decision of a user's own kind that would never start its task.
 
-    A decision of None is not checked: such a task waits for something that another program does.
+    A decision of None is one for a task that waits for something that another program does, such as a signal.
 
     Args:
         task: The task.
         decision: What its ``start`` returned.
     """
-    if decision is None or type(task) in _SHIPPED_KINDS:
+    if type(task) in _SHIPPED_KINDS or (decision is None and task.key[0] not in _OPENED_BY_DECISIONS):
         return
     found = _problems(decision, task.key)
     if found:
         raise SpecError([f"start of {type(task).__name__} {each}" for each in found])
 
 
-def _problems(decision: Decision, key: Key) -> list[str]:
+def _problems(decision: Decision | None, key: Key) -> list[str]:
+    if decision is None:
+        return [f"returned None, so {_shown(key)} would never begin; return the decision that starts it"]
     kind, id_of = _OPENS.get(type(decision), (None, str))
     if kind is None:
         return [f"must return a decision that starts the task, or None, not {shown(decision)}"]

@@ -22,11 +22,11 @@ from floto.core.spec.field_checks import (
     policy_problems,
     priority_problems,
     run_timeout_problems,
-    strategy_problems,
     timeout_problems,
     wire,
 )
 from floto.core.spec.kinds import ActivityTask, Generator, Signal, Timer
+from floto.core.spec.own_members import strategy_problems
 from floto.core.spec.retry import ExponentialBackoff, FixedDelay, InstantRetry, RetryStrategy
 from floto.core.spec.rules.joins import AtLeast
 from floto.core.spec.rules.task_rules import Ruled, undo_of
@@ -348,7 +348,7 @@ def _own_problems(spec: DeciderSpec) -> Iterable[str]:
     for name in ("on_failure", "on_cancel"):
         yield from (f"{name}: {problem}" for problem in _cleanup_problems(getattr(spec, name)))
     for task in filter(is_task, spec.activity_tasks):
-        if task.id_ == FAILURES_KEY and undo_of(task) is not None:
+        if undo_of(task) is not None and task.id_ == FAILURES_KEY:
             yield f"task {shown(task.id_)} has an undo, for which this id is that of the failures"
 
 

@@ -10,7 +10,7 @@ from attrs import define, evolve, frozen
 from floto.core.errors import PayloadError, PayloadsNeeded, SpecError
 from floto.core.spec.decider_spec import CODEC, DeciderSpec, as_spec, changed
 from floto.core.spec.rules.sibling_limits import returned_problems, sibling_limits_of
-from floto.core.spec.tasks import Task, TaskCodec, expands
+from floto.core.spec.tasks import Task, TaskCodec, expands, returned_tasks
 from floto.core.state.state import State
 
 _Offspring = Mapping[str, tuple[Task, ...]]
@@ -88,7 +88,7 @@ def _generated(task: Task, state: State, codec: TaskCodec) -> tuple[Task, ...]:
     if not expands(task):
         return ()
     try:
-        tasks = tuple(task.generated(state.items[task.key], codec))
+        tasks = returned_tasks(task, state.items[task.key], codec)
     except PayloadsNeeded as needed:
         what = f"the result of task {task.id_!r}"
         raise PayloadsNeeded(what, needed.reference) from None

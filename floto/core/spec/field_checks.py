@@ -11,7 +11,6 @@ from typing import Any
 from floto.core.errors import PayloadError
 from floto.core.payloads import payload
 from floto.core.spec.codec import Timeout
-from floto.core.spec.tasks import is_checked
 from floto.core.swf.identifiers import list_problems, shown
 from floto.core.swf.limits import INT32, RUN_SECONDS_LIMIT, SECONDS_LIMIT
 from floto.core.swf.shapes import ActivityType, ChildPolicy, TaskList
@@ -89,16 +88,6 @@ def input_problems(input: Any) -> Iterable[str]:
     if payload.packed(text) is None:
         advice = "store it and give the reference, input=store.put(value) with a store of floto.payloads"
         yield f"its input is {payload.too_long(text)}; {advice}"
-
-
-def strategy_problems(strategy: Any) -> Iterable[str]:
-    """Yield the problems of a retry strategy."""
-    if strategy is None:
-        return
-    if isinstance(strategy, type) or not callable(getattr(strategy, "delay", None)):
-        yield f"retry_strategy must have a method delay(retry), like InstantRetry(3), not {shown(strategy)}"
-    elif is_checked(strategy):
-        yield from (f"retry_strategy: {problem}" for problem in strategy.problems())
 
 
 def wire(value: Timeout) -> str | None:

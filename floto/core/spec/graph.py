@@ -12,6 +12,7 @@ from attrs import frozen
 from rpds import HashTrieMap
 
 from floto.core.errors import SpecError
+from floto.core.spec.own_members import member_problems
 from floto.core.spec.rules.joins import JoinOption, JoinVerdict, Tally, verdict
 from floto.core.spec.rules.sibling_limits import SiblingLimits, sibling_limits_of
 from floto.core.spec.rules.task_rules import (
@@ -23,7 +24,7 @@ from floto.core.spec.rules.task_rules import (
     undo_of,
 )
 from floto.core.spec.rules.wait_limits import WaitLimit, wait_limit_of
-from floto.core.spec.tasks import TASK_MEMBERS, Task, expands, is_checked, is_task
+from floto.core.spec.tasks import TASK_MEMBERS, Task, expands, is_task, own_problems
 from floto.core.state.state import Key, Kind
 from floto.core.swf.identifiers import id_problems, shown
 from floto.core.swf.reserved_names import RESERVED_PREFIX
@@ -162,10 +163,19 @@ def problems(*graphs: Sequence[Task], known: Collection[str] = (), checked: Iter
     ]
     if not_tasks:
         return not_tasks
+    by_id = {task.id_: task for task in checked}
+    unusable = dict.fromkeys(
+        problem
+        for task in chain.from_iterable(graphs)
+        for each in filter(is_task, (task, undo_of(task)))
+        if not _is_checked(each, by_id)
+        for problem in member_problems(each)
+    )
+    if unusable:
+        return [*unusable]
     tasks = [*graphs[0], *chain.from_iterable(_new_tasks(graphs[1:]))]
     tasks += filter(is_task, map(undo_of, tasks))
-    by_id = {task.id_: task for task in checked}
-    unchecked = (task for task in tasks if not (isinstance(task.id_, str) and by_id.get(task.id_) is task))
+    unchecked = (task for task in tasks if not _is_checked(task, by_id))
     found = [problem for task in unchecked for problem in _own_problems(task)]
     if not all(isinstance(id_, str) for task in tasks for id_ in (task.id_, *task.requires)):
         # The graph cannot be examined without ids.
@@ -176,6 +186,13 @@ def problems(*graphs: Sequence[Task], known: Collection[str] = (), checked: Iter
         found += _require_problems(each, ids, known)
     cycles = islice(chain.from_iterable(map(_cycles, filter(None, graphs))), _MAX_CYCLES)
     return found + [f"dependency cycle: {' -> '.join(cycle)}" for cycle in cycles]
+
+
+def _is_checked(task: Task, checked: Mapping[str, Task]) -> bool:
+    try:
+        return checked.get(task.id_) is task
+    except Exception:  # noqa: BLE001 - of a user's property, any; and an id that is wrong may not be hashable
+        return False
 
 
 def _new_tasks(graphs: Sequence[Sequence[Task]]) -> Iterator[list[Task]]:
@@ -222,8 +239,7 @@ def _own_problems(task: Task) -> Iterable[str]:
         if not isinstance(id_, str):
             yield f"{what}: requires must hold tasks or ids, not {shown(id_)}"
     yield from (f"{what}: {problem}" for problem in rule_problems(task))
-    if is_checked(task):
-        yield from (f"{what}: {problem}" for problem in task.problems())
+    yield from (f"{what}: {problem}" for problem in own_problems(task))
 
 
 def _cycles(tasks: Sequence[Task]) -> Iterable[list[str]]:

@@ -19,11 +19,11 @@ from floto.core.spec.field_checks import (
     input_problems,
     list_named,
     priority_problems,
-    strategy_problems,
     timeout_problems,
     type_named,
     wire,
 )
+from floto.core.spec.own_members import strategy_problems
 from floto.core.spec.retry import RetryStrategy
 from floto.core.spec.rules.sibling_limits import SiblingLimits, Tolerance, sibling_limit_problems
 from floto.core.spec.rules.task_rules import FIXED_DEFAULT, Ruled

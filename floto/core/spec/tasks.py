@@ -14,11 +14,13 @@ from typing import Any, Protocol, TypeGuard
 
 from attrs import frozen, has
 
+from floto.core.errors import SpecError
 from floto.core.payloads.stored import Payloads, dumps_plain
 from floto.core.quick_init import quick_init
 from floto.core.spec.retry import RetryStrategy
 from floto.core.state.state import Item, Key
 from floto.core.swf.decisions import Decision
+from floto.core.swf.identifiers import shown
 from floto.core.swf.shapes import WorkflowExecution
 
 
@@ -165,6 +167,32 @@ def expands(task: Task) -> TypeGuard[Expands]:
     return hasattr(task, "generated")
 
 
-def is_checked(task: Task) -> TypeGuard[Checked]:
-    """Return True if a task or retry strategy checks its own fields."""
-    return hasattr(task, "problems")
+def returned_tasks(task: Expands, item: Item, codec: TaskCodec) -> tuple[Task, ...]:
+    """Return the tasks of a completed item.
+
+    Raises:
+        SpecError: if they cannot be read, or ``generated`` of a user's own kind returned something else.
+    """
+    returned: Any = task.generated(item, codec)
+    tasks = tuple(returned) if isinstance(returned, Iterable) else (returned,)
+    for each in tasks:
+        if not is_task(each):
+            raise SpecError((f"generated of {type(task).__name__} must return tasks, not {shown(each)}",))
+    return tasks
+
+
+def own_problems(value: Any) -> Sequence[str]:
+    """Return the problems that a task, a strategy or a join finds in its own fields, one line each.
+
+    A ``problems`` that raises an error, or gives something else than strings, is a problem too.
+    """
+    if not hasattr(value, "problems"):
+        return ()
+    try:
+        found = value.problems()
+        lines = () if isinstance(found, str) else tuple(found)
+    except Exception as error:  # noqa: BLE001 - of a user's class, any
+        return (f"problems of {type(value).__name__} raised {type(error).__name__}: {error}",)
+    if isinstance(found, str) or not all(isinstance(line, str) for line in lines):
+        return (f"problems of {type(value).__name__} must return a list of strings, not {shown(found)}",)
+    return lines

@@ -10,7 +10,7 @@ from attrs import evolve, frozen
 from floto.core.errors import PayloadError, SpecError
 from floto.core.spec.decider_spec import DeciderSpec
 from floto.core.spec.rules.sibling_limits import sibling_limits_of
-from floto.core.spec.tasks import Task, TaskCodec, expands
+from floto.core.spec.tasks import Task, TaskCodec, expands, returned_tasks
 from floto.testing.reading.oracle import HistorySummary
 
 
@@ -52,7 +52,7 @@ def _with_offspring(
         yield task
         if expands(task) and task.id_ not in returned and summary.completed(task.key):
             try:
-                returned[task.id_] = tuple(task.generated(summary.item(task.key), codec))
+                returned[task.id_] = returned_tasks(task, summary.item(task.key), codec)
             except (PayloadError, SpecError) as error:
                 problems = error.problems if isinstance(error, SpecError) else (str(error),)
                 raise _UnreadableError(task.id_, problems) from error

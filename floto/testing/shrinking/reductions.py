@@ -11,11 +11,10 @@ from typing import Any, cast
 import attrs
 from attrs import NOTHING, evolve, frozen
 
-from floto.core.errors import PayloadError, SpecError
 from floto.core.payloads import payload
 from floto.core.replay.decision_tasks import RecordedOutcome, decision_tasks
 from floto.core.spec.decider_spec import DeciderSpec
-from floto.core.spec.tasks import Task, TaskCodec, expands
+from floto.core.spec.tasks import Task, TaskCodec, expands, returned_tasks
 from floto.core.state.fold import fold
 from floto.core.state.state import Item, State
 from floto.core.swf.events import ActivityTaskCompleted, Event
@@ -97,8 +96,9 @@ def _offspring(pair: Pair, state: State) -> dict[str, tuple[Task, ...]]:
     while todo:
         task = todo.pop(0)
         if expands(task) and task.id_ not in found and state.is_completed(task.key):
-            with suppress(PayloadError, SpecError):
-                found[task.id_] = tuple(task.generated(state.items[task.key], pair.codec))
+            # Of a user's own kind, any error: that may be the violation.
+            with suppress(Exception):
+                found[task.id_] = returned_tasks(task, state.items[task.key], pair.codec)
                 todo += found[task.id_]
     return found
 

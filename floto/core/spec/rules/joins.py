@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from attrs import frozen, has
 
 from floto.core.errors import SpecError
-from floto.core.spec.tasks import is_checked
+from floto.core.spec.tasks import own_problems
 from floto.core.swf.identifiers import shown
 
 
@@ -130,5 +130,5 @@ def join_problems(join: Any) -> Iterable[str]:
         return
     if isinstance(join, str) or not (has(type(join)) and callable(getattr(join, "verdict", None))):
         yield f"join must be 'all', 'any', 'finished' or a join such as AtLeast(n), not {shown(join)}"
-    elif is_checked(join):
-        yield from (f"join: {problem}" for problem in join.problems())
+    else:
+        yield from (f"join: {problem}" for problem in own_problems(join))

@@ -62,9 +62,27 @@ def wait_limit_of(task: Any) -> WaitLimit | None:
 
 def wait_limit_problems(timeout: Any, on_timeout: Any) -> Iterable[str]:
     """Yield the problems of the time-out of a wait, one line each."""
-    if timeout is not None and not (type(timeout) is int and 0 <= timeout <= SECONDS_LIMIT):
+    if timeout is not None and not _is_seconds(timeout):
         most = f"from 0 to {SECONDS_LIMIT:,}, or None"
         yield f"timeout must be an integer number of seconds {most}, not {shown(timeout)}"
+    yield from _on_timeout_problems(on_timeout)
+    if timeout is None and on_timeout != _WORDS[0]:
+        yield "on_timeout has no effect without timeout"
+
+
+def limit_problems(limit: WaitLimit) -> Iterable[str]:
+    """Yield the problems of the fields of a limit, one line each."""
+    if not _is_seconds(limit.seconds):
+        most = f"from 0 to {SECONDS_LIMIT:,}"
+        yield f"seconds must be an integer {most}, not {shown(limit.seconds)}"
+    yield from _on_timeout_problems(limit.on_timeout)
+
+
+def _is_seconds(value: Any) -> bool:
+    return type(value) is int and 0 <= value <= SECONDS_LIMIT
+
+
+def _on_timeout_problems(on_timeout: Any) -> Iterable[str]:
     if isinstance(on_timeout, Result):
         try:
             payload.dumps(on_timeout.value, "the result of on_timeout")
@@ -72,5 +90,3 @@ def wait_limit_problems(timeout: Any, on_timeout: Any) -> Iterable[str]:
             yield str(error)
     elif not (isinstance(on_timeout, str) and on_timeout in _WORDS):
         yield f"on_timeout must be 'fail', 'skip' or Result(value), not {shown(on_timeout)}"
-    if timeout is None and on_timeout != _WORDS[0]:
-        yield "on_timeout has no effect without timeout"

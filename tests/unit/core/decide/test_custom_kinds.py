@@ -13,8 +13,8 @@ from floto.core.state.state import Item, Key, Kind
 from floto.core.swf.decisions import FailWorkflowExecution, ScheduleActivityTask, StartTimer
 from floto.core.swf.events import ActivityTaskScheduled, WorkflowExecutionFailed
 from floto.core.swf.shapes import ActivityType
-from floto.extend import Tally
-from floto.testing import Simulation, fails, simulate
+from floto.extend import Tally, TaskCodec
+from floto.testing import Simulation, check, fails, simulate
 
 
 @frozen
@@ -72,6 +72,10 @@ FAULTS: dict[str, tuple[Callable[[], Any], str]] = {
         lambda: Own(3),
         "start of Own must return a decision that starts the task, or None, not ",
     ),
+    "nothing": (
+        lambda: Own(None),
+        "start of Own returned None, so activity 'bad' would never begin; return the decision that starts it",
+    ),
     "other id": (
         lambda: Own(schedules("job")),
         "returns a ScheduleActivityTask of activity 'job', but the key of the task is activity 'bad'",
@@ -83,6 +87,10 @@ FAULTS: dict[str, tuple[Callable[[], Any], str]] = {
     "refused": (
         lambda: Own(schedules("bad", "n" * 257)),
         "start of Own returns what SWF would refuse: Value 'nnn",
+    ),
+    "no type": (
+        lambda: Own(ScheduleActivityTask(activity_type="work", activity_id="bad")),  # type: ignore[arg-type]
+        "SWF would refuse: Value 'work' at 'activityType' failed to satisfy constraint: Member must be of ",
     ),
     "own id": (
         lambda: ChildWorkflow(
@@ -107,6 +115,34 @@ def test_run_whose_task_has_a_fault_of_its_own_code_cleans_up(bad: Callable[[], 
     scheduled = [each.data for each in history.events if isinstance(each.data, ActivityTaskScheduled)]
     started = [each.activity_id for each in scheduled if each.activity_id != "bad"]
     assert started == ["charge", "refund", "tell"]
+
+
+class Returns(Own):
+    """A kind that returns something else than tasks."""
+
+    def generated(self, _item: Item, _codec: TaskCodec) -> Any:
+        return self.returned
+
+    returned: Any = None
+
+
+@pytest.mark.parametrize("wrong", [None, "x", ["x"], [{"type": "x"}], [Own], 3])
+def test_run_whose_own_generator_returns_something_else_than_tasks_fails(wrong: Any) -> None:
+    kind = type("Returns", (Returns,), {"returned": wrong})
+    history = run(kind(schedules("bad"))).main
+    last = history.events[-1].data
+    assert isinstance(last, WorkflowExecutionFailed)
+    assert "task 'bad': generated of Returns must return tasks, not " in str(last.details)
+
+
+def test_check_reports_what_an_own_generator_raises() -> None:
+    class Raises(Own):
+        def generated(self, _item: Item, _codec: TaskCodec) -> Any:
+            raise ZeroDivisionError
+
+    spec = DeciderSpec(activity_tasks=[work("charge"), Raises(schedules("bad"))])
+    with pytest.raises(AssertionError, match="deciding raised ZeroDivisionError"):
+        check(spec, max_examples=3)
 
 
 def test_own_kind_that_starts_its_own_item_is_started_once() -> None:
