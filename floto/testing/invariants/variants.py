@@ -13,6 +13,7 @@ from floto.core.swf.decisions import Decision
 from floto.core.swf.events import Event
 from floto.core.swf.events.references import references
 from floto.core.swf.history import History
+from floto.core.swf.reserved_names import WAIT_PREFIX
 from floto.core.swf.shapes import TaskList, WorkflowType
 from floto.testing.reading.oracle import name
 
@@ -117,7 +118,8 @@ def swapped(history: History) -> History | None:
     for first, second in zip(reversed(events[:-1]), reversed(events[1:]), strict=True):
         if isinstance(second.data, e.DecisionTaskCompleted):
             break
-        if _may_swap(first) and _may_swap(second) and _sender(first) != _sender(second):
+        is_free = _sender(first) != _sender(second) and not _ends_a_wait(first, second)
+        if _may_swap(first) and _may_swap(second) and is_free:
             turned = (Event(first.id, first.at, second.data), Event(second.id, second.at, first.data))
             return evolve(history, events=(*events[: first.id - 1], *turned, *events[second.id :]))
     return None
@@ -135,6 +137,13 @@ _WENT_WELL = (
 
 def _may_swap(event: Event) -> bool:
     return isinstance(event.data, _WENT_WELL)
+
+
+def _ends_a_wait(*events: Event) -> bool:
+    """Return True for the time-out of a wait and a signal; of the two, the first may count."""
+    timers = [each for each in events if isinstance(each.data, e.TimerFired)]
+    is_of_wait = any(each.data.timer_id.startswith(WAIT_PREFIX) for each in timers)
+    return is_of_wait and any(isinstance(each.data, e.WorkflowExecutionSignaled) for each in events)
 
 
 def _sender(event: Event) -> str | None:
