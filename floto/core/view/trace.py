@@ -37,7 +37,7 @@ WAIT, ATTEMPT = "wait for a worker", "attempt"
 #: Kinds of tasks that wait for a worker.
 _WORK = (Kind.ACTIVITY, Kind.LAMBDA)
 #: Characters of the message of a failure.
-_MESSAGE_LIMIT = 1_000
+_MESSAGE_LIMIT = 2_000
 _BAD_ENDS = (CloseStatus.FAILED, CloseStatus.TERMINATED, CloseStatus.TIMED_OUT)
 
 

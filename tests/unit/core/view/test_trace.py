@@ -64,7 +64,7 @@ def test_long_message_is_shortened() -> None:
     _, task, _, attempt = trace(simulate(spec, {"a": fails(details="x" * 30_000)}).main)
     assert task.error == attempt.error
     assert task.error is not None
-    assert len(task.error) == 1_000
+    assert len(task.error) == 2_000
 
 
 def test_attempt_that_no_worker_took_is_a_wait_that_failed() -> None:
