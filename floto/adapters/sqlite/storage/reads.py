@@ -266,6 +266,9 @@ class ReadStore:
             self._follow(row)
         if after >= 0 and forgotten > after:
             self._drop_forgotten()
+        if self._is_reading:
+            # No poll claims tasks through this connection, so nothing else would empty the set.
+            self._open.offered.clear()
         self._is_read = True
 
     def _drop_forgotten(self) -> None:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
+from floto.adapters.sqlite.inspection import live
 from floto.adapters.sqlite.sqlite_engine import SqliteEngine
 from floto.core.engine import commands as c
 from floto.core.engine.registration.registered_types import Domain
 from floto.core.engine.registration.type_settings import default_workflow
 from floto.core.engine.run import ToWorkflow
-from floto.core.swf.shapes import WorkflowType
+from floto.core.swf.shapes import TaskList, WorkflowType
 
 T0 = datetime(2026, 1, 1, tzinfo=UTC)
 WORKFLOW = WorkflowType("work", "1")
@@ -43,3 +46,22 @@ def test_execution_context_is_stored_as_data(tmp_path: Path) -> None:
     finally:
         first.close()
         second.close()
+
+
+def test_store_of_queries_remembers_no_task_list_that_had_tasks(tmp_path: Path) -> None:
+    # Those of ``floto.run`` are one for each run, and a server or a page runs for weeks.
+    with closing(SqliteEngine(tmp_path / "db", lambda: T0)) as host:
+        registration = host.engine.registration
+        host.write(lambda _now: registration.register_domain(Domain(name="d")))
+        host.write(lambda now: registration.ensure("d", {WORKFLOW: default_workflow()}, now))
+        for number in range(3):
+            name = f"run {number}"
+            start = c.StartWorkflowExecution(
+                workflow_id=name, workflow_type=WORKFLOW, task_list=TaskList(name)
+            )
+            host.write(partial(host.engine.start, "d", start, name))
+            assert len(live(host).backlogs) == 1
+            terminate = c.TerminateWorkflowExecution()
+            host.write(partial(host.engine.send, "d", ToWorkflow(name), terminate))
+            assert not live(host).backlogs
+            assert not host.view.offered
