@@ -31,6 +31,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from uuid import uuid4
+from weakref import finalize
 
 from floto import forks
 from floto.core.errors import ServiceError
@@ -65,10 +66,15 @@ class Leases:
         self.mode = _OWNER | sum(others for others in _OTHERS if mode & others == others)
         sole_owner = None if mode & _WRITTEN_BY_OTHERS else owner
         _make(directory, self.mode | (self.mode & 0o444) >> 2, sole_owner)
-        self._held: int | None = None
+        #: Closes the locked file: also if this is collected unclosed, as the connections of the database are.
+        self._held: finalize[[int], Leases] | None = None
         while self._held is None:
             self.name = uuid4().hex
-            self._held = self._acquire(self.name)
+            opened = self._acquire(self.name)
+            if opened is not None:
+                self._held = finalize(self, os.close, opened)
+                # At exit, threads may still use the database.
+                self._held.atexit = False
             # A process that cleans up may have deleted the new file before it was locked.
             if self._held is not None and not self._path(self.name).exists():
                 self.after_fork()
@@ -78,7 +84,7 @@ class Leases:
         """Close the file without unlocking it: the lock belongs to the parent."""
         held, self._held = self._held, None
         if held is not None:
-            os.close(held)
+            held()
 
     @property
     def path(self) -> Path:
@@ -126,7 +132,7 @@ class Leases:
         if self._held is not None:
             with suppress(OSError):
                 _remove(self._path(self.name))
-            os.close(self._held)
+            self._held()
             self._held = None
 
     def _is_free(self, name: str) -> bool:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from pathlib import Path
 
 import pytest
 
-from floto.adapters.processes.leases import Leases
+from floto.adapters.processes.leases import Leases, is_held
 from floto.adapters.sqlite import SqliteService
 from floto.core.errors import ServiceError
 
@@ -58,3 +59,15 @@ def test_directory_of_leases_that_may_not_be_written_to_is_refused(
         ServiceError, match=r"db\.leases may not be written to by this user; give it the group"
     ):
         Leases(tmp_path / "db.leases")
+
+
+def test_lease_of_a_service_that_is_dropped_unclosed_is_free(tmp_path: Path) -> None:
+    service = SqliteService(tmp_path / "db")
+    (lock,) = (tmp_path / "db.leases").glob("*.lock")
+    assert is_held(lock)
+    del service
+    gc.collect()
+    assert not is_held(lock)
+    # The next process deletes it.
+    SqliteService(tmp_path / "db").close()
+    assert not lock.exists()
