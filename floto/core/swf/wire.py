@@ -228,10 +228,9 @@ def event_from_swf(raw: Mapping[str, Any]) -> Event:
         raise HistoryError(None, f"an event needs an integer eventId of 1 or more: {shown(raw)}")
     try:
         name = raw.get("eventType")
-        known = _known(name) if type(name) is str else None
-        if known is None:
+        if type(name) is not str or name not in EVENT_TYPES:
             return Event(event_id, moment(raw.get("eventTimestamp")), _other(name, raw))
-        key, reader = known
+        key, reader = _known(name)
         attributes = raw.get(key)
         data = reader(attributes if type(attributes) is dict else _attributes(key, attributes))
         return _new_event(event_id, moment(raw.get("eventTimestamp")), data)
@@ -240,9 +239,9 @@ def event_from_swf(raw: Mapping[str, Any]) -> Event:
 
 
 @cache
-def _known(name: str) -> tuple[str, Callable[[Mapping[str, Any]], Any]] | None:
-    cls = EVENT_TYPES.get(name)
-    return None if cls is None else (_attributes_key(name), _reader(cls))
+def _known(name: str) -> tuple[str, Callable[[Mapping[str, Any]], Any]]:
+    # Only of known types: other names come from the outside, so they would fill the cache without a bound.
+    return _attributes_key(name), _reader(EVENT_TYPES[name])
 
 
 def _other(name: Any, raw: Mapping[str, Any]) -> OtherEvent:

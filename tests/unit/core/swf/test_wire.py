@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import tracemalloc
 from datetime import UTC, datetime
 from typing import Any
 
@@ -223,6 +224,19 @@ def test_the_memory_of_shared_task_lists_is_bounded_and_later_ones_are_read_too(
     names = [f"list {number}" for number in range(1_200)]
     read = [wire.event_from_swf(scheduled(5, name)).data.task_list.name for name in names * 2]
     assert read == names * 2
+
+
+def test_names_of_unknown_event_types_are_not_remembered() -> None:
+    tracemalloc.start()
+    try:
+        for number in range(20):
+            read = wire.event_from_swf(event(eventType="Unheard" * 20_000 + str(number)))
+            assert isinstance(read.data, OtherEvent)
+        del read
+        kept, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert kept < 1_000_000
 
 
 @pytest.mark.parametrize("name", [["a"], {"a": 1}, 1, True, None])
