@@ -94,13 +94,13 @@ class Daemon:
         # The domain of a service object is not known here.
         self._domain = domain or (DEFAULT_DOMAIN if service is None or isinstance(service, str) else None)
         self._task_list = checked_task_list(task_list)
-        self._given = service
-        self._service = service_for(service, domain)
         self._identity = checked_identity(identity)
         self._payloads = checked_store(checked_codec(codec).store if payloads is None else payloads)
         self._codec = codec.with_payloads(self._payloads)
         self._poll_seconds = checked_seconds(poll_seconds, "poll_seconds")
         self._metrics = checked_metrics(metrics)
+        # Last of what may raise an error: nobody would close it.
+        self._given, self._service = service, service_for(service, domain)
         self._stop = StopFlag()
         self._troubles = TroubleLog(log)
         #: Task lists for ``run()`` to serve; None at ``stop()`` and when a decider has failed.

@@ -145,12 +145,13 @@ class Decider:
         self._specs = DeciderSpecs(own, specs, codec)
         self._rules = rules_by_type(rules)
         self._sole = sole
-        self._given = service
-        self._service = service_for(service, domain or (own and own.domain) or None)
         self._task_list = checked_task_list(task_list or (own and own.task_list) or DEFAULT_TASK_LIST)
         self._identity = checked_identity(identity)
         self._listener, self._metrics = checked_call(listener, "listener"), checked_metrics(metrics)
         self._poll_seconds = checked_seconds(poll_seconds, "poll_seconds")
+        # Last of what may raise an error: nobody would close it.
+        self._given = service
+        self._service = service_for(service, domain or (own and own.domain) or None)
         self._stop = StopFlag()
         self._is_busy = False
         self._histories = LateHistories(self._service, self._stop)

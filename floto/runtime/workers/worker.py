@@ -110,9 +110,6 @@ class ActivityWorker:
         sole: bool = False,
         metrics: Metrics | None = None,
     ) -> None:
-        self._given = service
-        self._service, self._domain = service_for(service, domain), domain
-        self._embedded = embedded(self._service)
         self.task_list = checked_task_list(task_list)
         self.concurrency = checked_concurrency(concurrency)
         self._registry = as_activities(activities)
@@ -124,6 +121,9 @@ class ActivityWorker:
         self._stop = StopFlag()
         store = checked_store(payloads)
         self._payloads = None if store is None else RetryingStore(store, self._stop)
+        # Last of what may raise an error: nobody would close it.
+        self._given, self._service, self._domain = service, service_for(service, domain), domain
+        self._embedded = embedded(self._service)
         self._troubles = TroubleLog(log)
         self._slots = threading.Semaphore(concurrency)
         self._most_abandoned = max(_LEAST_ABANDONED, 4 * concurrency)

@@ -12,6 +12,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 import floto
+from floto.adapters.sqlite import SqliteService
 from floto.runtime.deciders.daemon import Daemon
 from floto.runtime.deciders.scheduler import Scheduler
 
@@ -52,6 +53,13 @@ def test_argument_of_another_type_is_named(maker: str, name: str, value: Any) ->
         MAKERS[maker](**{name: value})
 
 
+@pytest.mark.parametrize(("maker", "name", "value"), [each for each in WRONG if each[1] != "service"])
+def test_no_service_is_opened_before_an_error(maker: str, name: str, value: Any, tmp_path: Path) -> None:
+    with pytest.raises(TypeError):
+        MAKERS[maker](service=f"sqlite:///{tmp_path}/floto.db", **{name: value})
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize(
     ("maker", "name", "value"),
     [
@@ -73,8 +81,9 @@ class Seconds(Fraction):
 
 def test_numbers_of_other_libraries_are_numbers() -> None:
     seconds: Any = Seconds(1, 2)
-    MAKERS["decider"](poll_seconds=seconds)
-    MAKERS["worker"](poll_seconds=seconds)
+    with SqliteService(":memory:") as service:
+        MAKERS["decider"](poll_seconds=seconds, service=service)
+        MAKERS["worker"](poll_seconds=seconds, service=service)
 
 
 @pytest.mark.parametrize("name", ["specs", "rules"])
@@ -97,7 +106,8 @@ def test_connect_takes_only_urls() -> None:
 
 @pytest.mark.parametrize("maker", ["decider", "worker", "daemon", "scheduler", "run"])
 def test_store_is_given_by_its_name(maker: str, tmp_path: Path) -> None:
-    MAKERS[maker](payloads=str(tmp_path / "store"))
+    with SqliteService(":memory:") as service:
+        MAKERS[maker](payloads=str(tmp_path / "store"), service=service)
     (tmp_path / "file").touch()
     with pytest.raises(ValueError, match="is not a payload store"):
         MAKERS[maker](payloads=str(tmp_path / "file"))
