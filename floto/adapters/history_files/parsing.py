@@ -48,7 +48,7 @@ _SPACES = re.compile(f"[{_SPACE}]*")
 #: The beginning of an object that holds no page: its first member is one of an event.
 _EVENT = re.compile(r'\{[ \t\r\n]*"(?:[Ee]vent_?[IiTt]|\w+[Aa]ttributes")')
 #: What can be left of a value where a text ends too early.
-_HALF = re.compile(r"\s*([-+.eE0-9,]*|t(ru?)?|f(a(ls?)?)?|n(ul?)?|\\?u[0-9a-fA-F]{0,3})\s*")
+_HALF = re.compile(r"\s*([-+.eE0-9,]*|t(ru?)?|f(a(ls?)?)?|n(ul?)?|\\?u[0-9a-fA-F]{0,4})\s*")
 
 
 @quick_init
