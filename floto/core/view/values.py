@@ -80,14 +80,17 @@ class Bounds:
             return self.text(text)
 
     def whole(self, value: Any) -> Any:
-        """Return a value as JSON; as its JSON text without the middle, if that is long or nested deeply."""
+        """Return a value as JSON; as its JSON text if JavaScript cannot read it exactly, or if it is long.
+
+        The text of a long value is without its middle. JavaScript rounds large integers.
+        """
         if isinstance(value, str | None):
             return self.text(value)
         try:
             text = json.dumps(value, ensure_ascii=False, allow_nan=False)
         except (TypeError, ValueError, RecursionError):
             return self.value(value)
-        return value if len(text) <= self.most and _depth(value) <= _DEEPEST else self.text(text)
+        return value if len(text) <= self.most and _is_exact(value) else self.text(text)
 
     def value(self, value: Any, depth: int = _DEEPEST) -> Any:
         """Return a JSON value with short strings, and with a string in place of what is no JSON."""
@@ -126,15 +129,16 @@ def _strings(values: Iterable[Any]) -> Iterator[str]:
                 todo.append(iter(value))
 
 
-def _depth(value: Any) -> int:
-    """Return the number of nested lists and objects of a JSON value."""
-    depth, level = 0, [value]
-    while level:
+def _is_exact(value: Any) -> bool:
+    """Return True if JavaScript reads a JSON value exactly: its nesting and its integers are small."""
+    level = [value]
+    for _ in range(_DEEPEST + 1):
+        if any(isinstance(each, int) and each.bit_length() > _BITS for each in level):
+            return False
         inner = [
             each.values() if isinstance(each, dict) else each
             for each in level
             if isinstance(each, dict | list)
         ]
         level = [item for each in inner for item in each]
-        depth += bool(inner)
-    return depth
+    return not level

@@ -61,6 +61,12 @@ def test_short_payload_that_is_deep_is_shown_as_text() -> None:
     assert isinstance(Bounds().payload(json.dumps(nested(61))), str)
 
 
+@pytest.mark.parametrize("text", ["9007199254740992", '{"order": [-123456789012345678901234567890]}'])
+def test_payload_with_an_integer_that_javascript_rounds_is_shown_as_text(text: str) -> None:
+    assert Bounds().payload(text) == text
+    assert Bounds().payload("9007199254740991") == 2**53 - 1
+
+
 def test_value_that_is_no_json_becomes_text() -> None:
     found = Bounds().value({"at": AT, "big": 10**5000, "nan": float("nan"), 1: (2, 2.5, None, True)})
     assert found == {
