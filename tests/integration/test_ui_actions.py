@@ -9,6 +9,7 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -144,11 +145,29 @@ def test_start_by_button_and_by_the_command_that_is_shown(made: Shop, page: Ui) 
     status, headers, _ = confirmed(page, text)
     assert (status, headers["location"].startswith("/runs/new/")) == (303, True)
     assert ">new</a>" in ask(page, "GET", "/?filter=tag:a")[2]
-    status, _, text = confirmed(page, text)
+    status, _, text = confirmed(page, preview(page, "start", **given))
     assert (status, "WorkflowExecutionAlreadyStarted" in text) == (409, True)
     made.service.terminate_workflow_execution("new")
     run_shown(preview(page, "start", **given), made)
     assert status_of(made, "new") is None
+
+
+def test_form_that_is_sent_twice_acts_once(page: Ui) -> None:
+    text = preview(page, "start", type="order", version="1")
+    with ThreadPoolExecutor() as pool:
+        found = [sent.result() for sent in [pool.submit(confirmed, page, text) for _ in range(3)]]
+    [location] = {headers["location"] for _, headers, _ in [*found, confirmed(page, text)]}
+    again = confirmed(page, preview(page, "start", type="order", version="1"))[1]["location"]
+    assert again != location
+    assert "2 runs" in ask(page, "GET", "/")[2]
+
+
+def test_form_whose_action_failed_is_tried_again(made: Shop, page: Ui) -> None:
+    run = made.running("one")
+    text = preview(page, "start", type="order", version="1", new_workflow_id="one")
+    assert confirmed(page, text)[0] == 409
+    made.service.terminate_workflow_execution(run.workflow_id)
+    assert confirmed(page, text)[0] == 303
 
 
 def test_redrive_shows_its_plan_and_starts_the_run(made: Shop, page: Ui) -> None:

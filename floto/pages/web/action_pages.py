@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import secrets
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from starlette.requests import Request
@@ -11,10 +14,14 @@ from starlette.responses import RedirectResponse, Response
 from floto.core.errors import FlotoError
 from floto.core.visible import visible
 from floto.pages.comparison import plan
+from floto.pages.source import Act
 from floto.pages.web.actions import ACTIONS, Action, act_of
 from floto.pages.web.responses import run_url, url_of
 from floto.pages.web.security import Refused
 from floto.pages.web.site import Site, cells_of, now_ms
+
+#: Seconds after its action in which a form that comes again was sent twice; later, it repeats the action.
+_SENT_TWICE = 10.0
 
 
 class ActionPages:
@@ -22,6 +29,8 @@ class ActionPages:
 
     def __init__(self, site: Site) -> None:
         self._site = site
+        #: The actions of the forms that were sent just now, by the id of the form.
+        self._sent: dict[str, asyncio.Future[Any]] = {}
 
     async def schedules(self, request: Request) -> Response:
         """Show the schedules of a domain."""
@@ -54,7 +63,7 @@ class ActionPages:
         action = self._action(request)
         act = act_of(action, given.get("domain") or self._site.source.domain, given)
         try:
-            workflow_id, run_id = await self._site.in_thread(self._site.source.do, act)
+            workflow_id, run_id = await self._do_once(given.get("form", ""), act)
         except FlotoError as error:
             return await self._action_page(request, given, str(error))
         await self._site.watch.fresh(act.domain, force=True)
@@ -62,12 +71,30 @@ class ActionPages:
         url = url_of("/schedules", {"domain": act.domain})
         return RedirectResponse(url if is_schedule else run_url(workflow_id, run_id, act.domain), 303)
 
+    async def _do_once(self, form: str, act: Act) -> tuple[str, str]:
+        """Carry out the action of a form; if the form was sent before, return what it did then.
+
+        A browser sends a form again when its button is pressed again before there is a response.
+        """
+        sent = self._sent.get(form)
+        if sent is None:
+            sent = asyncio.ensure_future(self._site.in_thread(self._site.source.do, act))
+            if form:
+                self._sent[form] = sent
+                sent.add_done_callback(partial(self._forget_later, form))
+        found: tuple[str, str] = await asyncio.shield(sent)
+        return found
+
+    def _forget_later(self, form: str, sent: asyncio.Future[Any]) -> None:
+        delay = 0 if sent.cancelled() or sent.exception() else _SENT_TWICE
+        asyncio.get_running_loop().call_later(delay, self._sent.pop, form, None)
+
     async def _action_page(self, request: Request, given: Mapping[str, str], problem: str = "") -> Response:
         action = self._action(request)
         domain = given.get("domain") or self._site.source.domain
         act = act_of(action, domain, given)
         is_preview = not action.fields or ("preview" in given and not action.missing(act.values))
-        context: dict[str, Any] = {"command": None, "plan": None}
+        context: dict[str, Any] = {"command": None, "plan": None, "form": secrets.token_urlsafe()}
         try:
             if is_preview:
                 context["command"] = await self._site.in_thread(self._site.source.command, act)
