@@ -380,6 +380,7 @@ def test_list_and_actions_work_without_a_script(browser: Browser, page: Ui) -> N
     browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": True})
     try:
         browser.get(f"{page.url}/?filter=status:failed")
+        assert not find(browser, "[data-switch=times]").is_displayed()
         leave(browser, lambda: find(browser, "#filter").send_keys(" tag:eu", Keys.ENTER))
         until(browser, lambda: "tag" in browser.current_url)
         until(browser, lambda: "failed" in find(browser, "#runs tbody").text)
