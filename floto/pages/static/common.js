@@ -23,13 +23,16 @@ export const region = (kind, label, ...children) => el(kind, {tabindex: 0, role:
 
 const present = (children) => children.filter(Boolean).map((child) => (child instanceof Node ? child : plain(child, 2000)))
 
-// Replace the children; what had the focus keeps it by its data-key
+// Replace the children
 export const renew = (parent, children) => keeping(parent, () => parent.replaceChildren(...present(children)))
+// What had the focus keeps it, by its data-key if it is replaced; if it is gone, the area around gets it
 export function keeping(parent, act) {
 	const active = document.activeElement
-	const key = parent.contains(active) && active.dataset.key
+	const within = parent.contains(active)
 	act()
-	if (key) parent.querySelector(`[data-key="${CSS.escape(key)}"]`)?.focus({preventScroll: true})
+	if (!within || active === document.activeElement) return
+	const same = active.isConnected ? active : parent.querySelector(`[data-key="${CSS.escape(active.dataset.key)}"]`)
+	;(same ?? parent.closest("[tabindex]")).focus({preventScroll: true})
 }
 
 const HIDDEN = /[\0-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/g
@@ -69,13 +72,14 @@ export const choice = (name) => chosen[name]
 // Begin, as all is ready: the switches work, and what needs the script is shown
 export function switches(changed) {
 	each$("[data-ready]", (each) => (each.hidden = false))
+	each$(".skip", (each) => (each.onclick = () => $("main").focus() ?? false))
 	each$("[data-switch]", (group) => {
 		const name = group.dataset.switch
-		const buttons = [...group.querySelectorAll("button")]
+		const buttons = [...group.children]
 		const choose = (value) => {
 			if (!buttons.some((button) => button.value === value)) return
 			chosen[name] = value
-			for (const button of buttons) button.setAttribute("aria-pressed", button.value === value)
+			for (const button of buttons) button.ariaPressed = button.value === value
 			if (name === "theme") document.documentElement.dataset.theme = value
 		}
 		choose(stored(name))
@@ -145,11 +149,9 @@ function stored(name, value) {
 }
 
 // Show the times that the server wrote as the reader chose
-export function times(root = document) {
-	for (const element of root.querySelectorAll("time[data-ms]")) {
-		const ms = Number(element.dataset.ms)
-		const said = chosen.times === "relative" ? ago(ms) : clock(ms, chosen.times === "local")
-		if (element.textContent !== said) element.textContent = said
-		element.title = `${clock(ms)} UTC`
-	}
-}
+export const times = () => each$("time[data-ms]", (element) => {
+	const ms = +element.dataset.ms
+	const said = chosen.times === "relative" ? ago(ms) : clock(ms, chosen.times === "local")
+	if (element.textContent !== said) element.textContent = said
+	element.title = `${clock(ms)} UTC`
+})

@@ -1,10 +1,10 @@
 // The list of runs, live; and the bar, and what files are dropped on, of every page that the server draws.
-import {$, badge, choice, clock, dropped, duration, each$, el, plain, renew, sayLive, subscribe, switches, times} from "./common.js"
+import {$, badge, choice, clock, dropped, duration, each$, el, keeping, plain, renew, sayLive, subscribe, switches, times} from "./common.js"
 
 const table = $("runs")
 
 const cells = (run) => [
-	el("td", el("a", {href: run.url, "data-key": "run"}, run.workflow), " ", el("span.soft.mono", run.run)),
+	el("td", el("a", {href: run.url, "data-key": run.id}, run.workflow), " ", el("span.soft.mono", run.run)),
 	el("td", run.type),
 	el("td", badge(run.status), " ", el("span.note", run.note)),
 	el("td", el("time", {"data-ms": run.started}, clock(run.started))),
@@ -16,12 +16,18 @@ const cells = (run) => [
 function show({order, rows, counts, summary, page, pages}) {
 	const body = table.tBodies[0]
 	const known = new Map([...body.rows].map((row) => [row.dataset.run, row]))
-	order.forEach((id, place) => {
-		const row = known.get(id) ?? el("tr", {"data-run": id})
-		if (rows[id]) update(row, rows[id])
-		if (body.rows[place] !== row) body.insertBefore(row, body.rows[place] ?? null)
+	keeping(body, () => {
+		known.forEach((row, id) => order.includes(id) || row.remove())
+		order.forEach((id, place) => {
+			const row = known.get(id) ?? el("tr", {"data-run": id})
+			const text = JSON.stringify(rows[id])
+			if (text && row.dataset.shown !== text) {
+				renew(row, cells(rows[id]))
+				row.dataset.shown = text
+			}
+			if (body.rows[place] !== row) body.insertBefore(row, body.rows[place] ?? null)
+		})
 	})
-	while (body.rows.length > order.length) body.lastElementChild.remove()
 	for (const [status, count] of Object.entries(counts)) {
 		const place = document.querySelector(`[data-count="${status}"]`)
 		const link = place.closest("a")
@@ -32,14 +38,8 @@ function show({order, rows, counts, summary, page, pages}) {
 	$("previous").hidden = page <= 1
 	$("next").hidden = page >= pages
 	$("empty").hidden = order.length > 0
-	times(table)
+	times()
 	ages()
-}
-
-function update(row, run) {
-	const text = JSON.stringify(run)
-	if (row.dataset.shown !== text) renew(row, cells(run))
-	row.dataset.shown = text
 }
 
 // Write how long runs took, or have taken until now

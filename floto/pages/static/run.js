@@ -26,8 +26,7 @@ function load(doc) {
 	if (doc.format !== FORMAT) throw new Error(`this page shows ${FORMAT}, not ${plain(doc.format)}`)
 	let end = 0
 	const moments = doc.events.at.map((delta) => (end += delta))
-	Object.assign(page, {doc, times: moments, last: moments.length, event: moments.length, base: moments[0], end, task: -1, opened: new Set(), attributes: null})
-	Object.assign(page, {stops: doc.decisions.map((row) => row[0]), failures: new Set(doc.failures)})
+	Object.assign(page, {doc, times: moments, last: moments.length, event: moments.length, base: moments[0], end, task: -1, opened: new Set(), attributes: null, stops: doc.decisions.map((row) => row[0]), failures: new Set(doc.failures)})
 	doc.tasks.forEach((task) => unpack(task, doc.run.started))
 	for (const name in doc.shared) doc.shared[name] = intervals(doc.shared[name])
 	doc.sentences = intervals(doc.sentences)
@@ -75,12 +74,12 @@ function conditions(task) {
 	return listed(lookup(tasks[task].whys))
 }
 
-const button = (label, onclick, more) => el("button", {type: "button", onclick, ...more}, label)
-const link = (label, onclick, key) => el("button.link", {type: "button", onclick, "data-key": key}, label)
+const button = (label, onclick, more) => el("button", {onclick, ...more}, label)
+const link = (label, onclick, key) => el("button.link", {onclick, "data-key": key}, label)
 const taskLink = (task, key) => (task >= 0 ? link(taskId(task), () => page.select(task), `${key}t${taskId(task)}`) : "")
 const numbered = (id) => page.doc.tasks.findIndex((each) => each.id === id)
+const more = (all, shown = MOST.lines) => `and ${all.length - shown} more`
 const soft = (...children) => el("p.soft", ...children)
-const head = (name) => el("h3", name)
 const classed = (event, now = event === page.event) => ({class: now ? "now" : event > page.event ? "later" : null, "aria-current": now || null})
 
 const span = (from, to) => (from ? (at(to) - at(from)) / 1000 : 0)
@@ -100,6 +99,7 @@ function value(found) {
 	const element = el("pre", {tabindex: 0, role: "group", "aria-label": "Value"}, plain(text, MOST.text))
 	const rest = button(`Show all ${text.length} characters`, () => {
 		element.textContent = plain(text, Infinity)
+		element.focus()
 		rest.remove()
 	})
 	return text.length > MOST.text ? el("div", element, rest) : element
@@ -114,7 +114,7 @@ function table(label, names, rows) {
 const sections = (found) => found.flatMap(({title, columns, rows}) => {
 	const held = rows.filter(([from]) => from <= page.event)
 	const cells = held.slice(0, 200).map(([, ...cells]) => cells.map(shown))
-	return held.length ? [el("h2", title), ...(columns ? [table(title, columns, cells)] : cells.map((each) => el("div", ...each))), held.length > 200 && soft(`and ${held.length - 200} more`)] : []
+	return held.length ? [el("h2", title), ...(columns ? [table(title, columns, cells)] : cells.map((each) => el("div", ...each))), held.length > 200 && soft(more(held, 200))] : []
 })
 
 function runLink({workflow_id: id, run_id: run, status: now}) {
@@ -148,7 +148,7 @@ class Rows {
 			lines.push(el("tr", {"aria-rowindex": i + 2, ...attributes}, ...cells.map(cell)))
 		}
 		this.count = count
-		this.table.setAttribute("aria-rowcount", count + 1)
+		this.table.ariaRowCount = count + 1
 		renew(this.table.tBodies[0], [space(first), ...lines, space(count - end)])
 	}
 
@@ -171,7 +171,7 @@ function heading() {
 	text("facts", dotted(run.type, `run ${run.run_id}`, `started ${started}`, took, ...run.tags))
 	text("sentence", words(said ?? "", from))
 	renew($("state"), [badge(closed() ? run.status : "RUNNING")])
-	renew($("related"), [...related.slice(0, 4).map((each) => el("span", `${each.role} `, runLink(each))), related.length > 4 ? link(`and ${related.length - 4} more`, () => tab("data"), "related") : ""])
+	renew($("related"), [...related.slice(0, 4).map((each) => el("span", `${each.role} `, runLink(each))), related.length > 4 && link(more(related, 4), () => tab("data"), "related")])
 }
 
 function moment() {
@@ -180,8 +180,8 @@ function moment() {
 	const task = doc.events.task[event - 1]
 	Object.assign($("slider"), {min: decisions ? 0 : 1, max: decisions ? stops.length : last, value: decisions ? done : event})
 	text("shown", dotted(decisions ? `Decision ${done} of ${stops.length}, event ${event}` : `Event ${event} of ${last}`, type(event), doc.tasks[task]?.id, when(at(event))))
-	$("slider").setAttribute("aria-valuetext", $("shown").textContent)
-	renew($("counts"), counts(all()).map(([name, count]) => el("button.chip", {type: "button", "data-key": name, title: "Show these tasks", onclick: () => filtered(name)}, badge(name, `${count} ${name}`))))
+	$("slider").ariaValueText = $("shown").textContent
+	renew($("counts"), counts(all()).map(([name, count]) => el("button.chip", {"data-key": name, title: "Show these tasks", onclick: () => filtered(name)}, badge(name, `${count} ${name}`))))
 }
 
 // Failures that a task waits for, and all that waits for them
@@ -206,7 +206,7 @@ function reason(task) {
 function listed(name, tasks) {
 	if (!tasks.length) return []
 	const items = tasks.slice(0, MOST.lines).map((task) => el("li", badge(status(task)), " ", taskLink(task, name), el("div.soft", reason(task))))
-	return [head(name), el("ul.plain", ...items, tasks.length > MOST.lines && el("li", `and ${tasks.length - MOST.lines} more: see Tasks`))]
+	return [el("h3", name), el("ul.plain", ...items, tasks.length > MOST.lines && el("li", more(tasks), ": see Tasks"))]
 }
 
 function side() {
@@ -225,13 +225,13 @@ function pending() {
 function why(task) {
 	const {kind, name, role, requires, parent, group, result} = page.doc.tasks[task]
 	const [failed, leads] = failing(task)
-	const named = (label, tasks) => tasks.length && soft(label, ...tasks.slice(0, 12).flatMap((each) => [" ", taskLink(each, label)]), tasks.length > 12 && ` and ${tasks.length - 12} more`)
+	const named = (label, tasks) => tasks.length && soft(label, ...tasks.slice(0, 12).flatMap((each) => [" ", taskLink(each, label)]), tasks.length > 12 && ` ${more(tasks, 12)}`)
 	return [
 		soft(dotted(kind, name, role), " ", button("Close", () => page.select(task), {"data-key": "close"})),
 		...listed("Root failures", failed),
-		head("Why"), conditions(task).length ? tree(task, new Set([task]), leads) : soft(reason(task)),
+		el("h3", "Why"), conditions(task).length ? tree(task, new Set([task]), leads) : soft(reason(task)),
 		named("Requires", requires), named("Returned by", [parent ?? []].flat()), page.doc.groups[group] && soft(`In the group: ${page.doc.groups[group].label}`),
-		...tried(task), ...(result !== undefined && status(task) === "done" ? [head("Result"), value(result)] : []),
+		...tried(task), ...(result !== undefined && status(task) === "done" ? [el("h3", "Result"), value(result)] : []),
 	]
 }
 
@@ -244,7 +244,7 @@ function tree(task, above, leads) {
 		above.add(other)
 		return el("li", each.text, ...(other === task ? [] : [" ", badge(status(other)), " ", taskLink(other, `w${taskId(task)}`)]), !again && tree(other, above, leads))
 	})
-	return el("ul.tree", ...items, items.length < lines.length && el("li", `and ${lines.length - items.length} more`))
+	return el("ul.tree", ...items, lines.length > MOST.lines && el("li", more(lines)))
 }
 
 // Attempts side by side
@@ -260,7 +260,7 @@ function tried(task) {
 	}
 	const cells = ([when, fact]) => columns.map((each) => past(each[when]) && fact(each) && shown(fact(each)))
 	const rows = Object.entries(facts).map(([name, fact]) => [el("th", {scope: "row"}, name), ...cells(fact)]).filter(([, ...row]) => row.some(Boolean))
-	return [head("Attempts"), region("div.wide", "Attempts", table("Attempts, side by side", ["", ...columns.map((_, i) => `attempt ${found.length - columns.length + i + 1}`)], rows))]
+	return [el("h3", "Attempts"), region("div.wide", "Attempts", table("Attempts, side by side", ["", ...columns.map((_, i) => `attempt ${found.length - columns.length + i + 1}`)], rows))]
 }
 
 let view = {}
@@ -366,11 +366,11 @@ function tab(name) {
 function open() {
 	each$("[role=tab]", (each) => {
 		const chosen = each.id === `tab-${page.tab}`
-		each.setAttribute("aria-selected", chosen)
+		each.ariaSelected = chosen
 		each.tabIndex = chosen ? 0 : -1
 	})
 	each$("[data-views]", (each) => (each.hidden = !each.dataset.views.includes(page.tab)))
-	each$("[data-toggle]", (each) => each.setAttribute("aria-pressed", !!page[each.dataset.toggle]))
+	each$("[data-toggle]", (each) => (each.ariaPressed = !!page[each.dataset.toggle]))
 	$("panel").setAttribute("aria-labelledby", `tab-${page.tab}`)
 	$("filter").value = page.filter
 	view = VIEWS[page.tab]()
@@ -393,7 +393,7 @@ const state = () => Object.entries({run: Math.max(page.run, 0), event: page.even
 
 async function recall() {
 	const kept = new URLSearchParams(location.hash.slice(1))
-	const named = Number(kept.get("run"))
+	const named = +kept.get("run")
 	const run = $(`document-${named}`) ? named : 0
 	if (run !== page.run && $(`document-${run}`)) {
 		page.run = run
@@ -408,20 +408,20 @@ function opened(more) {
 	Object.assign(page, more)
 	say("")
 	$("run").hidden = false
-	each$(".others a", (each, i) => each.setAttribute("aria-current", i === page.run))
+	each$(".others a", (each, i) => (each.ariaCurrent = i === page.run))
 	const places = new Set(page.doc.failures.map((event) => Math.round(((event - 1) / Math.max(page.last - 1, 1)) * 1000)))
 	$("ticks").replaceChildren(svg("path", {d: [...places].map((x) => `M${x} 0v8`).join("")}))
 	open()
 }
 
 const source = $("source")
-const unzip = (bytes) => new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"))).text()
-const packed = async (id) => JSON.parse(await unzip(Uint8Array.from(atob($(id).textContent.trim()), (c) => c.charCodeAt(0))))
 
-function say(message) {
-	$("message").hidden = !message
-	$("message").textContent = message
+async function packed(id) {
+	const bytes = Uint8Array.from(atob($(id).textContent), (c) => c.charCodeAt(0))
+	return new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"))).json()
 }
+
+const say = (message) => Object.assign($("message"), {hidden: !message, textContent: message})
 
 async function fetched(url, options) {
 	const answer = await fetch(url, options)
@@ -460,14 +460,12 @@ function helped(found) {
 	renew($("helps").lastElementChild, found.map(([text, commands]) => el("li", text, ...commands.map((each) => el("pre.command", each)))))
 }
 
-// The number of events and the time of the last one: a service restored from a backup has fewer events, or others
-const isShown = (count, at) => count === page.last && at === page.times.at(-1)
-
 // Load the document again when the run has other events than are shown; stay at the last one
 function follow({document: url, changes}) {
 	page.unfollow = subscribe(changes, async (news) => {
 		helped(news.help)
-		const doc = !isShown(news.event, news.at) && (await fetched(url))
+		// A service restored from a backup has fewer events, or others
+		const doc = (news.event !== page.last || news.at !== page.times.at(-1)) && (await fetched(url))
 		if (page.run) return
 		if (doc) keeping($("view"), () => renewed(doc))
 		if (news.closed) page.unfollow()
@@ -513,7 +511,7 @@ addEventListener("keydown", (event) => {
 	else return
 	event.preventDefault()
 })
-$("slider").oninput = ({target}) => go(page.decisions ? (page.stops[target.value - 1] ?? 1) : Number(target.value))
+$("slider").oninput = ({target}) => go(page.decisions ? (page.stops[target.value - 1] ?? 1) : target.value)
 each$("[data-press]", (each) => (each.onclick = () => KEYS[each.dataset.press]()))
 each$("[data-toggle]", (each) => (each.onclick = () => {
 	page[each.dataset.toggle] = !page[each.dataset.toggle]
