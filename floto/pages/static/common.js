@@ -106,28 +106,39 @@ export function sayLive(text) {
 	$("live").classList.toggle("on", text === "live")
 }
 
+const SILENT = "the server of the page does not respond"
+
 // Take the messages of a stream, opened again if lost, while the page is seen: connections are few.
 // Returns what ends it
 export function subscribe(url, take) {
 	let [source, late, said] = []
 	const say = (text) => text !== said && sayLive((said = text))
+	const trouble = (why) => say(`not live: ${plain(why)}`)
 	const close = () => {
 		clearTimeout(late)
 		source = source?.close()
 	}
 	const lost = (why) => {
 		close()
-		say(`not live: ${plain(why)}`)
+		trouble(why)
 		late = setTimeout(open, 3000)
+	}
+	// The server sends a message every 15 s at least
+	const heard = () => {
+		clearTimeout(late)
+		late = setTimeout(lost, 45000, SILENT)
 	}
 	const open = () => {
 		close()
 		if (document.hidden) return
+		heard()
 		const stream = (source = new EventSource(url))
 		const current = (act) => (found) => stream === source && act(found)
+		for (const kind of ["message", "problem", "heartbeat"]) stream.addEventListener(kind, heard)
 		stream.onmessage = ({data}) => take(JSON.parse(data)).then(current(() => say("live")), current((error) => lost(error.message)))
-		stream.addEventListener("problem", ({data}) => say(`not live: ${plain(JSON.parse(data))}`))
-		stream.onerror = () => lost(stream.readyState === 2 ? "the server fails, or too many pages are open" : "the server of the page does not respond")
+		stream.addEventListener("problem", ({data}) => trouble(JSON.parse(data)))
+		// Only another request can tell why
+		stream.onerror = () => (stream.readyState < 2 ? lost(SILENT) : fetch(url, {signal: AbortSignal.timeout(3000)}).then((answer) => answer.text()).catch(() => SILENT).then(current(lost)))
 	}
 	document.addEventListener("visibilitychange", open)
 	open()

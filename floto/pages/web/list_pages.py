@@ -16,7 +16,7 @@ from floto.core.swf.identifiers import shown
 from floto.pages.listing import rows
 from floto.pages.listing.filters import Filter, FilterError, parse
 from floto.pages.listing.listing import SORTS, Listing, Query
-from floto.pages.web.responses import Stream, problem_message, url_of
+from floto.pages.web.responses import HEARTBEAT_MESSAGE, Stream, problem_message, url_of
 from floto.pages.web.security import Refused
 from floto.pages.web.site import Site, cells_of, now_ms
 from floto.pages.web.watch import HEARTBEAT
@@ -74,7 +74,7 @@ class ListPages:
         known: _Seen = (-1, "")
         while not self._site.watch.is_stopped:
             before, known = known, _seen(listing)
-            message = ": heartbeat\n\n"
+            message = HEARTBEAT_MESSAGE
             if known[1]:
                 message = problem_message(known[1])
             elif known != before or query.depends_on_time:

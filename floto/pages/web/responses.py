@@ -19,6 +19,10 @@ from floto.pages.web.security import Refused
 _MEDIA_TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 
 
+#: The server-sent event that tells a page, while nothing changes, that the server still sends.
+HEARTBEAT_MESSAGE = "event: heartbeat\ndata:\n\n"
+
+
 class Stream(StreamingResponse):
     """Server-sent events; ``on_end`` is called once, when the connection has ended."""
 

@@ -23,7 +23,7 @@ from floto.pages.comparison import compared
 from floto.pages.documents import Document
 from floto.pages.runs import RunRow, polled
 from floto.pages.web.requests import HISTORY_LIMIT
-from floto.pages.web.responses import Stream, document_response, problem_message, run_url
+from floto.pages.web.responses import HEARTBEAT_MESSAGE, Stream, document_response, problem_message, run_url
 from floto.pages.web.security import TOKEN_HEADER, Refused
 from floto.pages.web.site import Site, cells_of, now_ms
 from floto.pages.web.watch import HEARTBEAT
@@ -133,7 +133,7 @@ class RunPages:
                 yield message
             elif monotonic() - sent_at >= HEARTBEAT:
                 sent_at = monotonic()
-                yield ": heartbeat\n\n"
+                yield HEARTBEAT_MESSAGE
             if last.update.is_closed:
                 return
             await watch.pause(self._site.source.pace.every)

@@ -33,7 +33,8 @@ MOST_VIEWERS = 64
 _MOST_LISTINGS = 8
 #: Seconds that a response waits for a refresh, if there is something to show already.
 _PATIENCE = 0.05
-#: Seconds between two messages on a connection without changes: proxies and browsers then keep it.
+#: Seconds between two messages on a connection without changes: proxies then keep it, and a page that has had
+#: none for three times as long says that it is not live.
 HEARTBEAT = 15.0
 #: Least pause after a refresh, in durations of it.
 _SHARE = 4
