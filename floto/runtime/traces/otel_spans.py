@@ -7,21 +7,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from google.protobuf.json_format import MessageToDict
-from opentelemetry.context import Context
 from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 from opentelemetry.sdk.resources import SERVICE_NAME, OTELResourceDetector, Resource
-from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, TracerProvider
-from opentelemetry.sdk.trace.id_generator import IdGenerator
-from opentelemetry.sdk.trace.sampling import ALWAYS_ON
-from opentelemetry.trace import (
-    Link,
-    NonRecordingSpan,
-    SpanContext,
-    Status,
-    StatusCode,
-    TraceFlags,
-    set_span_in_context,
-)
+from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.sdk.util.instrumentation import InstrumentationScope
+from opentelemetry.trace import Link, SpanContext, Status, StatusCode, TraceFlags
 
 from floto.core.swf.wire import to_ms
 from floto.core.view import trace_context
@@ -35,53 +25,25 @@ _NANOSECONDS = 1_000_000
 _IDS = ("traceId", "spanId", "parentSpanId")
 
 
-class _GivenIds(IdGenerator):
-    """Gives a span the ids that follow from its history, where the SDK would choose some at random."""
-
-    def __init__(self) -> None:
-        self.context = trace_context.SpanContext("", "")
-
-    def generate_trace_id(self) -> int:
-        """Return the trace id of the span that begins now."""
-        return int(self.context.trace_id, 16)
-
-    def generate_span_id(self) -> int:
-        """Return the id of the span that begins now."""
-        return int(self.context.span_id, 16)
-
-
-class _Ended(SpanProcessor):
-    """Collects the spans that have ended."""
-
-    def __init__(self) -> None:
-        self.spans: list[ReadableSpan] = []
-
-    def on_end(self, span: ReadableSpan) -> None:
-        """Collect a span."""
-        self.spans.append(span)
-
-
 def otel_spans(spans: Iterable[TraceSpan]) -> list[ReadableSpan]:
     """Return the spans of a trace as those of OpenTelemetry's SDK, in the same order."""
-    ids, ended = _GivenIds(), _Ended()
-    provider = TracerProvider(
-        sampler=ALWAYS_ON, id_generator=ids, resource=_resource(), shutdown_on_exit=False
-    )
-    provider.add_span_processor(ended)
-    tracer = provider.get_tracer("floto")
-    for span in spans:
-        ids.context = span.context
-        begun = tracer.start_span(
+    # Not through a ``TracerProvider``, which registers functions for forks that are never removed.
+    resource, scope = _resource(), InstrumentationScope("floto")
+    return [
+        ReadableSpan(
             _text(span.name),
-            Context() if span.parent is None else _below(span.parent),
+            context=_otel_context(span.context, is_remote=False),
+            parent=None if span.parent is None else _otel_context(span.parent),
+            resource=resource,
             attributes=dict(_attributes(span)),
             links=[Link(_otel_context(each)) for each in span.links],
+            status=Status() if span.error is None else Status(StatusCode.ERROR, _text(span.error)),
             start_time=to_ms(span.start) * _NANOSECONDS,
+            end_time=to_ms(span.end) * _NANOSECONDS,
+            instrumentation_scope=scope,
         )
-        if span.error is not None:
-            begun.set_status(Status(StatusCode.ERROR, _text(span.error)))
-        begun.end(to_ms(span.end) * _NANOSECONDS)
-    return ended.spans
+        for span in spans
+    ]
 
 
 def otlp_json(spans: Sequence[ReadableSpan]) -> dict[str, Any]:
@@ -100,13 +62,9 @@ def _resource() -> Resource:
     return Resource({SERVICE_NAME: _SERVICE}).merge(OTELResourceDetector().detect())
 
 
-def _below(parent: trace_context.SpanContext) -> Context:
-    return set_span_in_context(NonRecordingSpan(_otel_context(parent)), Context())
-
-
-def _otel_context(context: trace_context.SpanContext) -> SpanContext:
+def _otel_context(context: trace_context.SpanContext, *, is_remote: bool = True) -> SpanContext:
     ids = int(context.trace_id, 16), int(context.span_id, 16)
-    return SpanContext(*ids, is_remote=True, trace_flags=TraceFlags(TraceFlags.SAMPLED))
+    return SpanContext(*ids, is_remote=is_remote, trace_flags=TraceFlags(TraceFlags.SAMPLED))
 
 
 def _attributes(span: TraceSpan) -> Iterator[tuple[str, str | int]]:

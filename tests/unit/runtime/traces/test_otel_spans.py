@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 
 import pytest
 from attrs import evolve
@@ -71,3 +72,10 @@ def test_text_that_cannot_be_encoded_is_replaced() -> None:
     done = simulate(spec, {"a": fails(details="no \ud800 luck")}).main
     found = otlp_json(otel_spans(trace(done)))
     assert "no ? luck" in json.dumps(found)
+
+
+def test_nothing_stays_of_a_trace_until_the_end_of_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    kept: list[object] = []
+    monkeypatch.setattr(os, "register_at_fork", lambda **functions: kept.append(functions))
+    otel_spans(trace(RUN.main))
+    assert not kept
