@@ -86,8 +86,9 @@ class _Trace:
         """Yield the span of the run, then those of each task."""
         yield self._run()
         statuses = started_statuses(self.state)
-        for item in shown_items(self.state):
-            tried = tuple(attempt_events(item, self.history.events))
+        # The order of the items is another one in each process.
+        tasks = [(item, tuple(attempt_events(item, self.history.events))) for item in shown_items(self.state)]
+        for item, tried in sorted(tasks, key=lambda task: (self._begun_at(task[1]), task[0].key)):
             yield self._task(item, statuses[item.key], tried)
             if item.key[0] in (*_WORK, Kind.CHILD):
                 for attempt in tried:
@@ -130,7 +131,7 @@ class _Trace:
     def _task(self, item: Item, status: TaskStatus, tried: tuple[AttemptEvents, ...]) -> TraceSpan:
         kind, id_ = item.key
         failure = tried[-1].failure if tried and status is TaskStatus.FAILED else None
-        moments = _moments(tried) or [self.state.begun_at]
+        begun_at = self._begun_at(tried)
         attributes = {"floto.task": id_, "floto.kind": str(kind), "floto.status": str(status)}
         if isinstance(item, KeptItem):
             attributes["floto.kept"] = str(item.origin)
@@ -138,11 +139,14 @@ class _Trace:
             context=span_of_task(self.run.run_id, kind, id_),
             parent=span_of_run(self.run.run_id),
             name=_type_name(kind, tried),
-            start=min(moments),
-            end=self.state.now if item.is_open else max(moments),
+            start=begun_at,
+            end=self.state.now if item.is_open else max(_moments(tried), default=begun_at),
             attributes={**attributes, "floto.attempts": len(tried)},
             error=_error(failure),
         )
+
+    def _begun_at(self, tried: Sequence[AttemptEvents]) -> datetime:
+        return min(_moments(tried), default=self.state.begun_at)
 
     def _attempt(self, item: Item, attempt: AttemptEvents) -> Iterator[TraceSpan]:
         """Yield the spans of an attempt; none for that of another run, whose task this run keeps."""

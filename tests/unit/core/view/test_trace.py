@@ -48,6 +48,14 @@ def test_each_attempt_has_the_wait_for_a_worker_and_its_execution() -> None:
     assert "secret" not in str(rest)
 
 
+def test_tasks_come_in_the_order_in_which_they_began() -> None:
+    # Otherwise it would be that of a hash map, which is another one in each process.
+    tasks = [evolve(WORK, id_=f"a{number:02}") for number in range(20)]
+    spec = DeciderSpec(activity_tasks=[*tasks, evolve(WORK, id_="A", requires=["a00"])])
+    found = [span.attributes["floto.task"] for span in named(trace(simulate(spec).main), "work")]
+    assert found == [*(task.id_ for task in tasks), "A"]
+
+
 def test_task_and_run_that_fail_say_why() -> None:
     broken = evolve(WORK, retry_strategy=None)
     root, task, *_ = trace(
