@@ -27,11 +27,13 @@ class Collector(SpanExporter):
     def __init__(self) -> None:
         self.spans: list[ReadableSpan] = []
         self.is_full = False
+        #: It responds, but cannot store a span, as a collector of OpenTelemetry without its backend.
+        self.stores_nothing = False
         self.refused = ""
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         runs = [span.attributes.get("floto.run_id") for span in spans if span.attributes]
-        if self.is_full or self.refused in runs:
+        if self.is_full or self.refused in runs or (self.stores_nothing and spans):
             return SpanExportResult.FAILURE
         self.spans += spans
         return SpanExportResult.SUCCESS
@@ -99,6 +101,59 @@ def test_what_a_collector_refused_is_sent_later() -> None:
     collector.is_full = False
     sending.send_closed()
     assert collector.runs == ["1", "3", "2"]
+
+
+@pytest.mark.parametrize("before", [(), ("0",)])
+def test_no_run_is_given_up_while_a_collector_stores_nothing(before: tuple[str, ...]) -> None:
+    collector, closed = Collector(), Closed()
+    sending = sender(collector, closed)
+    for run_id in before:
+        closed.close(run_id, 5)
+    sending.send_closed()
+    for number in (1, 2, 3):
+        closed.close(str(number), 10 * number)
+    collector.stores_nothing = True
+    for _ in range(3):
+        with pytest.raises(NotSent):
+            sending.send_closed()
+    collector.stores_nothing = False
+    sending.send_closed()
+    assert collector.runs == [*before, "3", "2", "1"]
+
+
+def test_runs_that_close_after_the_clock_was_set_back_are_sent() -> None:
+    collector, closed, now = Collector(), Closed(), [BEGAN]
+    sending = TraceSender(collector, closed.since, history, BEGAN, clock=lambda: now[0])
+    now[0] += timedelta(hours=2)
+    closed.close("1", 7_200)
+    sending.send_closed()
+    now[0] = BEGAN - timedelta(hours=1)
+    for seconds in (-3_600, -3_595, -3_000, 7_205):
+        now[0] = max(now[0], BEGAN + timedelta(seconds=seconds))
+        closed.close(f"at {seconds}", seconds)
+        sending.send_closed()
+    assert collector.runs == ["1", "at -3600", "at -3595", "at -3000", "at 7205"]
+
+
+def test_stop_does_not_wait_for_the_other_requests_of_a_run(caplog: pytest.LogCaptureFixture) -> None:
+    tasks = [ActivityTask(id_=f"a{number}", name="work", version="v1") for number in range(400)]
+    events = simulate(DeciderSpec(activity_tasks=tasks)).main.events
+    calls: list[int] = []
+
+    class Stopping(Collector):
+        def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+            calls.append(len(spans))
+            sending.stop()
+            return super().export(spans)
+
+    for is_full in (False, True):
+        collector, closed = Stopping(), Closed()
+        collector.is_full = is_full
+        closed.close("large", 10)
+        sending = TraceSender(collector, closed.since, lambda run: History(events, run), BEGAN)
+        sending.run()
+    assert calls == [512, 512]
+    assert "no traces" not in caplog.text
 
 
 def test_run_that_a_collector_refuses_keeps_out_no_other(caplog: pytest.LogCaptureFixture) -> None:
