@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import select
 import signal
 import subprocess
 import sys
@@ -126,6 +127,22 @@ def test_every_run_that_closes_is_sent_also_after_an_outage_of_the_collector(she
             following.send_signal(signal.SIGTERM)
             assert following.wait(PATIENCE) == 0
     assert len(collector.runs) == 2
+
+
+def test_follower_of_a_service_that_is_away_ends_at_a_signal(shell: Shell) -> None:
+    with ThreadingHTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as hanging:
+        url = f"http://127.0.0.1:{hanging.server_port}"
+        with shell.loop("trace", "--follow", "--service", url, "--verbose") as following:
+            assert following.stderr is not None
+            wait_for(lambda: hanging.socket in select.select([hanging.socket], [], [], 0)[0])
+            following.send_signal(signal.SIGINT)
+            hanging.server_close()
+            assert following.wait(PATIENCE) == 0
+
+
+def test_follower_creates_no_file(shell: Shell) -> None:
+    assert "there is no file" in shell("trace", "--follow", code=2).stderr
+    assert not (shell.cwd / "floto.db").exists()
 
 
 def test_collector_that_is_not_there_is_an_error(shell: Shell) -> None:

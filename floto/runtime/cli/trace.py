@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from floto.core.errors import ServiceUnavailable
 from floto.core.swf import wire
 from floto.core.swf.shapes import WorkflowExecution
 from floto.core.view.trace import trace
@@ -25,8 +26,8 @@ from floto.runtime.cli.options import (
 )
 from floto.runtime.cli.output import json_line, log_loop, say, writing
 from floto.runtime.cli.source import read_source
-from floto.runtime.cli.target import Target, check_domain, target
-from floto.runtime.shutdown import StopFlag
+from floto.runtime.cli.target import Target, check_domain, check_service, target
+from floto.runtime.shutdown import StopFlag, stop_on_signals
 
 _PATH = "/v1/traces"
 
@@ -109,11 +110,19 @@ def trace_command(  # noqa: PLR0913 - click passes each option as an argument
 
 def _follow(to: str | None, since: datetime, service: str, domain: str | None) -> int:
     """Send the runs that close on a service, until a signal."""
-    sending = _sending()
-    check_domain(service, domain, StopFlag())
-    with target(service, domain) as there:
+    check_service(service, new=False)
+    stop = StopFlag()
+    with stop_on_signals(stop.set):
+        sending = _sending()
         exporter = sending.exporter_to(to)
-        sending.TraceSender(exporter, partial(_closed_since, there), there.history, since).run()
+        try:
+            check_domain(service, domain, stop)
+            with target(service, domain) as there:
+                closed = partial(_closed_since, there)
+                sending.TraceSender(exporter, closed, there.history, since, stop=stop).run()
+        except ServiceUnavailable:
+            if not stop.is_set():
+                raise
     return DONE
 
 
