@@ -6,9 +6,8 @@ run, or leave its task waiting for ever.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from functools import partial
-from inspect import getattr_static
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache, partial
 from typing import Any
 
 from floto.core.spec.rules.sibling_limits import SiblingLimits, sibling_limit_problems
@@ -19,7 +18,7 @@ from floto.core.swf.identifiers import shown
 
 #: The package of floto's own kinds, which need no check.
 _FLOTO = "floto.core."
-_MISSING = object()
+_KEY = "property key"
 #: A key may have the text of a kind, which equals it.
 _KINDS = frozenset(Kind)
 
@@ -41,8 +40,7 @@ def member_problems(task: Task) -> Iterable[str]:
         task: A task of any kind; floto's own kinds have none of these problems.
     """
     if not type(task).__module__.startswith(_FLOTO):
-        what = _named(task)
-        yield from (f"{what}: {problem}" for problem in _member_problems(task, type(task)))
+        yield from (f"{_named(task)}: {problem}" for problem in _member_problems(task, type(task)))
 
 
 def _named(task: Task) -> str:
@@ -53,11 +51,9 @@ def _named(task: Task) -> str:
 
 
 def _member_problems(task: Task, kind: type) -> Iterable[str]:
-    for name in ("start", "result"):
-        if getattr_static(kind, name) is vars(Task)[name]:
-            yield f"{kind.__name__} must define the method {name}"
-    if getattr_static(kind, "key", None) is vars(Task)["key"]:
-        yield f"{kind.__name__} must define the property key"
+    undefined = _undefined(kind)
+    yield from (f"{kind.__name__} must define the {member}" for member in undefined)
+    if _KEY in undefined:
         return
     for name, check in _CHECKS.items():
         found = tuple(_read_problems(task, name, check))
@@ -67,15 +63,21 @@ def _member_problems(task: Task, kind: type) -> Iterable[str]:
             return
 
 
+@lru_cache(maxsize=512)
+def _undefined(kind: type) -> Sequence[str]:
+    """Return the members that a kind only inherits from the protocol."""
+    members = {name: f"method {name}" for name in ("start", "result")} | {"key": _KEY}
+    return [member for name, member in members.items() if getattr(kind, name) is vars(Task)[name]]
+
+
 def _read_problems(task: Any, name: str, check: Callable[[Any], Iterable[str]]) -> Iterable[str]:
-    if getattr_static(task, name, _MISSING) is _MISSING:
-        if name == "retry_strategy":
-            yield f"{type(task).__name__} must have a member retry_strategy, None for no retries"
-        return
     try:
         value = getattr(task, name)
     except Exception as error:  # noqa: BLE001 - of a user's property, any
-        yield f"{name} of {type(task).__name__} raised {type(error).__name__}: {error}"
+        if hasattr(type(task), name) or not isinstance(error, AttributeError):
+            yield f"{name} of {type(task).__name__} raised {type(error).__name__}: {error}"
+        elif name == "retry_strategy":
+            yield f"{type(task).__name__} must have a member retry_strategy, None for no retries"
     else:
         yield from check(value)
 
@@ -88,7 +90,8 @@ def _key_problems(key: Any) -> Iterator[str]:
 
 
 def _requires_problems(required: Any) -> Iterator[str]:
-    if not (isinstance(required, tuple | list) and all(isinstance(id_, str) for id_ in required)):
+    is_many = isinstance(required, Collection) and not isinstance(required, str)
+    if not (is_many and all(isinstance(id_, str) for id_ in required)):
         yield f"requires must be a tuple of ids, not {shown(required)}"
 
 

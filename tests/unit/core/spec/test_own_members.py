@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -187,3 +188,43 @@ def test_own_kind_as_undo_is_checked() -> None:
 def test_kind_without_faults_and_members_of_the_same_name_for_something_else() -> None:
     task = own(wait_limit=lambda _: 5, sibling_limits=lambda _: "none", key=lambda _: ("activity", "t"))
     assert DeciderSpec(activity_tasks=[task, Own(id_="u", requires=["t"])]).plan.requires == ((), (0,))
+
+
+def test_requires_may_be_a_set() -> None:
+    task = Own(requires=frozenset({"a", "b"}))
+    spec = DeciderSpec(activity_tasks=[Own(id_="a"), Own(id_="b"), task])
+    assert sorted(spec.plan.requires[2]) == [0, 1]
+
+
+def test_member_may_be_that_of_a_wrapped_task() -> None:
+    @frozen(kw_only=True)
+    class Wrapper:
+        wrapped: Any
+        id_: str = "t"
+        requires: tuple[str, ...] = ()
+        key, start, result = Own.key, Own.start, Own.result
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self.wrapped, name)
+
+    good, wrong = Own(retry_strategy=floto.InstantRetry(3)), Own(retry_strategy="3")
+    assert DeciderSpec(activity_tasks=[cast("Any", Wrapper(wrapped=good))]).activity_tasks
+    with pytest.raises(SpecError, match="task 't': retry_strategy must have a method"):
+        DeciderSpec(activity_tasks=[cast("Any", Wrapper(wrapped=wrong))])
+
+
+def test_check_of_members_takes_few_calls_for_each_task() -> None:
+    # With inspect.getattr_static for each member, 10,000 tasks took ten times as long as without a check.
+    tasks, calls = [Own(id_=str(number)) for number in range(100)], 0
+
+    def count(_frame: Any, event: str, _argument: Any) -> None:
+        nonlocal calls
+        calls += event == "call"
+
+    before = sys.getprofile()
+    sys.setprofile(count)
+    try:
+        DeciderSpec(activity_tasks=tasks)
+    finally:
+        sys.setprofile(before)
+    assert calls < 100 * len(tasks)
