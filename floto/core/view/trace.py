@@ -1,7 +1,7 @@
 """A run as a trace: spans that show where its time went, for tools that read OpenTelemetry's traces.
 
 The spans are derived from the history, and their ids are hashes of the run id and of event ids. So nothing is
-recorded while the run is open, a run of any age has a trace, and whoever derives it gets the same one.
+recorded while the run is open, a run of any age has a trace, and the trace of a history is always the same.
 
 A run is the root, with a span for each task below it. An activity or a Lambda function has two spans for each
 attempt: the wait for a worker, and its execution; a child has one. A child is a run with a trace of its own:

@@ -99,7 +99,7 @@ class Daemon:
         self._codec = codec.with_payloads(self._payloads)
         self._poll_seconds = checked_seconds(poll_seconds, "poll_seconds")
         self._metrics = checked_metrics(metrics)
-        # Last of what may raise an error: nobody would close it.
+        # Last of what may raise an error, which would leave it open.
         self._given, self._service = service, service_for(service, domain)
         self._stop = StopFlag()
         self._troubles = TroubleLog(log)

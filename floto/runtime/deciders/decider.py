@@ -149,7 +149,7 @@ class Decider:
         self._identity = checked_identity(identity)
         self._listener, self._metrics = checked_call(listener, "listener"), checked_metrics(metrics)
         self._poll_seconds = checked_seconds(poll_seconds, "poll_seconds")
-        # Last of what may raise an error: nobody would close it.
+        # Last of what may raise an error, which would leave it open.
         self._given = service
         self._service = service_for(service, domain or (own and own.domain) or None)
         self._stop = StopFlag()

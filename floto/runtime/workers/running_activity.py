@@ -102,8 +102,8 @@ class RunningActivity:
     def traceparent(self) -> str:
         """The value of the HTTP header ``traceparent`` of calls that belong to this attempt.
 
-        It names the span of the attempt in the trace that ``floto trace`` makes of the run, so the spans of
-        whoever gets it are parts of that.
+        It names the span of the attempt in the trace that ``floto trace`` makes of the run, so spans of the
+        service that is called are parts of that.
         """
         return span_of_event(self.execution.run_id, self.task.started_event_id).traceparent
 

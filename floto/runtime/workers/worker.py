@@ -121,7 +121,7 @@ class ActivityWorker:
         self._stop = StopFlag()
         store = checked_store(payloads)
         self._payloads = None if store is None else RetryingStore(store, self._stop)
-        # Last of what may raise an error: nobody would close it.
+        # Last of what may raise an error, which would leave it open.
         self._given, self._service, self._domain = service, service_for(service, domain), domain
         self._embedded = embedded(self._service)
         self._troubles = TroubleLog(log)
