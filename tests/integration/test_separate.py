@@ -129,6 +129,9 @@ def test_unpicklable_arguments_are_refused(stage: Stage) -> None:
         decider = Decider(nap(), **{"service": stage.url, **more})
         with pytest.raises(CannotSeparate, match=match):
             decider.run(separate_process=True)
+        # It can still run here, and close its service.
+        decider.stop()
+        decider.run()
 
     refused("a service given as an object", service=stage.service)
     refused("service 'memory:'", service="memory:")
