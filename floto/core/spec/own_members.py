@@ -106,17 +106,16 @@ def _id_problems(id_: Any) -> Iterator[str]:
 
 
 def _sibling_problems(limits: Any) -> Iterator[str]:
-    # A user's own kind may have a member of this name for something else.
     if isinstance(limits, SiblingLimits):
         yield from (f"sibling_limits: {problem}" for problem in sibling_limit_problems(limits))
 
 
 def _wait_problems(limit: Any) -> Iterator[str]:
-    # As above.
     if isinstance(limit, WaitLimit):
         yield from (f"wait_limit: {problem}" for problem in limit_problems(limit))
 
 
+#: The check of each member. A kind may have a member ``sibling_limits`` or ``wait_limit`` for something else.
 _CHECKS: Mapping[str, Callable[[Any], Iterable[str]]] = {
     "id_": _id_problems,
     **{name: partial(_method_problems, name) for name in ("start", "result", "generated")},
