@@ -115,7 +115,7 @@ def test_every_run_that_closes_is_sent_also_after_an_outage_of_the_collector(she
         with shell.loop("trace", "--follow", "--since", "1h", "--to", collector.url) as following:
             wait_for(lambda: "before" in collector.runs)
             shell.here("cancel", "w")
-            shell.here("run", "flow.py:other", "--workflow-id", "done", "--activities", "acts.py")
+            shell("run", "flow.py:other", "--workflow-id", "done", "--activities", "acts.py")
             wait_for(lambda: "done" in collector.runs)
             assert collector.runs == {"before": "TERMINATED", "done": "COMPLETED"}
             collector.shutdown()
