@@ -46,6 +46,11 @@ def shortened(text: str, most: int, end: str = "...") -> str:
     return text if len(text) <= most else f"{text[: most - len(end)]}{end}"
 
 
+def encodable(text: str) -> str:
+    """Return a text without unpaired surrogates, which UTF-8 cannot encode."""
+    return text.encode(errors="replace").decode()
+
+
 def shorten_middle(text: str, most: int, gap: str = " ... {:,} characters ... ") -> str:
     """Return a text of at most ``most`` characters; a longer one has ``gap`` in place of its middle."""
     if len(text) <= most:

@@ -16,6 +16,7 @@ from opentelemetry.trace import Link, SpanContext, Status, StatusCode, TraceFlag
 from floto.core.swf.wire import to_ms
 from floto.core.view import trace_context
 from floto.core.view.trace import TraceSpan
+from floto.core.visible import encodable
 
 #: The name of the service, unless ``OTEL_SERVICE_NAME`` or ``OTEL_RESOURCE_ATTRIBUTES`` has another.
 _SERVICE = "floto"
@@ -31,13 +32,13 @@ def otel_spans(spans: Iterable[TraceSpan]) -> list[ReadableSpan]:
     resource, scope = _resource(), InstrumentationScope("floto")
     return [
         ReadableSpan(
-            _text(span.name),
+            encodable(span.name),
             context=_otel_context(span.context, is_remote=False),
             parent=None if span.parent is None else _otel_context(span.parent),
             resource=resource,
             attributes=dict(_attributes(span)),
             links=[Link(_otel_context(each)) for each in span.links],
-            status=Status() if span.error is None else Status(StatusCode.ERROR, _text(span.error)),
+            status=Status() if span.error is None else Status(StatusCode.ERROR, encodable(span.error)),
             start_time=to_ms(span.start) * _NANOSECONDS,
             end_time=to_ms(span.end) * _NANOSECONDS,
             instrumentation_scope=scope,
@@ -69,12 +70,7 @@ def _otel_context(context: trace_context.SpanContext, *, is_remote: bool = True)
 
 def _attributes(span: TraceSpan) -> Iterator[tuple[str, str | int]]:
     for name, value in span.attributes.items():
-        yield name, _text(value) if isinstance(value, str) else value
-
-
-def _text(value: str) -> str:
-    """Return text without unpaired surrogates, which protobuf cannot encode."""
-    return value.encode(errors="replace").decode()
+        yield name, encodable(value) if isinstance(value, str) else value
 
 
 def _hexadecimal(base64_id: str) -> str:

@@ -25,7 +25,7 @@ from floto.core.state.failures import CHECKPOINT, TRACEBACK, joined_details
 from floto.core.swf.limits import REASON_LIMIT
 from floto.core.swf.reserved_names import NOT_SERVED
 from floto.core.swf.service import PolledActivityTask, ReportsActivities
-from floto.core.visible import shorten_middle
+from floto.core.visible import encodable, shorten_middle
 from floto.files import OWN_FILES
 from floto.runtime.retrying import refusal
 from floto.runtime.workers.activities import Activities, RegisteredFunction
@@ -200,7 +200,7 @@ def _traceback(error: BaseException, room: int) -> str:
         lines = traceback.format_exception(type(error), error, frames)
     except Exception:  # noqa: BLE001 - the failure is reported without a traceback
         return ""
-    text = "".join(lines).encode(errors="replace").decode()
+    text = encodable("".join(lines))
     message = _message(error)
     if len(message) > _LEAST_TRACEBACK:
         # The details begin with the message already, and it must leave room for the frames.
@@ -225,4 +225,4 @@ def _message(error: BaseException) -> str:
         text = str(error)
     except Exception:  # noqa: BLE001 - the failure is reported without its message
         text = "its message cannot be shown"
-    return text.encode(errors="replace").decode()
+    return encodable(text)

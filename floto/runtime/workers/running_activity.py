@@ -21,6 +21,7 @@ from floto.core.swf.identifiers import shown
 from floto.core.swf.limits import HEARTBEAT_LIMIT
 from floto.core.swf.shapes import ActivityType, WorkflowExecution
 from floto.core.view.trace_context import span_of_event
+from floto.core.visible import encodable
 from floto.runtime.retrying import brief, is_malformed, is_permanent
 from floto.simulated_activity import SimulatedActivity, simulated_activity
 from floto.trouble_log import trouble_log_of
@@ -126,8 +127,7 @@ class RunningActivity:
             if not isinstance(details, str):
                 msg = f"the details of a heartbeat must be a string, not {shown(details)}"
                 raise TypeError(msg)
-            # An unpaired surrogate cannot be sent.
-            self._details = details.encode(errors="replace").decode()[:HEARTBEAT_LIMIT]
+            self._details = encodable(details)[:HEARTBEAT_LIMIT]
         self.beat()
         return self.cancel_requested
 

@@ -21,7 +21,7 @@ from floto.core.swf.events import ActivityTaskScheduled, WorkflowExecutionStarte
 from floto.core.swf.reserved_names import NOT_SERVED, SPEC_KEY
 from floto.core.swf.service import PolledActivityTask
 from floto.core.user_calls import caller
-from floto.core.visible import shorten_middle
+from floto.core.visible import encodable, shorten_middle
 from floto.simulated_activity import SimulatedActivity, calling
 from floto.testing.simulation.activity_names import activity_names
 from floto.testing.simulation.fault_injector import FaultInjector
@@ -284,4 +284,4 @@ def _with_checkpoint(message: str, checkpoint: str) -> str:
 
 
 def _message(error: BaseException) -> str:
-    return str(error).encode(errors="replace").decode()
+    return encodable(str(error))
