@@ -98,6 +98,22 @@ class Shell:
         assert "Traceback" not in err.getvalue()
         return out.getvalue(), err.getvalue()
 
+    def without(self, package: str, *arguments: str) -> str:
+        """Give a command where a package is not installed; return what it said."""
+        code = f"import sys; sys.modules[{package!r}] = None; from floto.runtime.cli import main; main()"
+        done = subprocess.run(
+            [sys.executable, "-c", code, *arguments],
+            cwd=self.cwd,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=PATIENCE,
+        )
+        assert done.returncode == 2
+        assert "Traceback" not in done.stderr
+        return done.stderr
+
     def data(self, *arguments: str) -> Any:
         """Return the parsed JSON output of a command in this process."""
         return json.loads(self.here(*arguments, "--json")[0])

@@ -17,7 +17,7 @@ from floto.core.spec.decider_spec import CODEC, DeciderSpec
 from floto.core.spec.kinds import ActivityTask
 from floto.core.swf.shapes import ActivityType
 from floto.runtime.cli.codes import DONE, FAILED, INTERRUPTED
-from floto.runtime.cli.options import Seconds, activities_option, codec_name_option
+from floto.runtime.cli.options import Seconds, activities_option, codec_name_option, output_option
 from floto.runtime.cli.output import progress_console, say
 from floto.runtime.loading import load_codec, load_json, load_module, load_spec
 from floto.runtime.workers.activities import DEFAULT
@@ -41,12 +41,7 @@ _FILE = "test_counterexample.py"
 @click.option(
     "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of the random runs."
 )
-@click.option(
-    "-o",
-    "--output",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="Test file to write for a violation; default: test_counterexample.py beside SPEC.",
-)
+@output_option("Test file to write for a violation; default: test_counterexample.py beside SPEC.")
 def fuzz_command(  # noqa: PLR0913, PLR0917 - click passes each option as an argument
     spec: str,
     seconds: float,

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from floto.core.decide.daemon import DAEMON_LIST
-from floto.core.errors import ServiceUnavailable
 from floto.core.spec.codec import Codec
 from floto.core.spec.decider_spec import DeciderSpec
 from floto.core.swf.floto_defaults import DEFAULT_DOMAIN, DEFAULT_TASK_LIST
@@ -28,14 +27,14 @@ from floto.runtime.cli.options import (
     verbose_option,
 )
 from floto.runtime.cli.output import log_loop
-from floto.runtime.cli.target import check_domain, check_service
+from floto.runtime.cli.target import run_until_signal
 from floto.runtime.connect import connect_loop
 from floto.runtime.deciders.decider import Decider
 from floto.runtime.loading import load_module, load_spec
 from floto.runtime.retrying import persist_at_start
 from floto.runtime.runs.needs import needs
 from floto.runtime.runs.run_request import WORKFLOW_TYPE
-from floto.runtime.shutdown import StopFlag, stop_on_signals
+from floto.runtime.shutdown import StopFlag
 from floto.runtime.supervisor import Loop, Supervisor
 from floto.runtime.workers.activities import DEFAULT
 from floto.runtime.workers.worker import ActivityWorker
@@ -273,21 +272,13 @@ def _prepare(service: Service, specs: Sequence[DeciderSpec], stop: StopFlag) -> 
 
 
 def run_loops(url: str, domain: str | None, make_loops: Callable[[Service, StopFlag], Sequence[Loop]]) -> int:
-    """Run the loops of a service until a signal, which may come before the service has responded.
+    """Run the loops of a service until a signal, as ``run_until_signal`` does."""
 
-    The file and the domain must exist: a loop on new ones would never have anything to do.
-    """
-    check_service(url, new=False)
-    stop = StopFlag()
-    with stop_on_signals(stop.set):
-        try:
-            check_domain(url, domain, stop)
-            service = connect_loop(url, domain)
-            with contextlib.closing(service):
-                _run(make_loops(service, stop), stop)
-        except ServiceUnavailable:
-            if not stop.is_set():
-                raise
+    def run(stop: StopFlag) -> None:
+        with contextlib.closing(connect_loop(url, domain)) as service:
+            _run(make_loops(service, stop), stop)
+
+    run_until_signal(url, domain, run)
     return DONE
 
 

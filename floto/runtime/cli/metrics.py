@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from floto.runtime.cli.extras import module_of_extra
+
 if TYPE_CHECKING:
     from floto.runtime.metrics.metrics import Metrics
 
@@ -47,10 +49,4 @@ def serving_metrics(address: tuple[str, int] | None) -> AbstractContextManager[M
 
 
 def _serving_module() -> Any:
-    try:
-        from floto.runtime.metrics import serving  # noqa: PLC0415 - only this needs what the extra installs
-    except ModuleNotFoundError as error:
-        if error.name != "prometheus_client":
-            raise
-        raise click.UsageError(str(error)) from None
-    return serving
+    return module_of_extra("floto.runtime.metrics.serving", "prometheus_client")

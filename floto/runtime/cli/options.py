@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import wraps
+from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import click
@@ -120,6 +121,12 @@ def time_or_age(text: str) -> datetime:
     except (ValueError, OverflowError):
         msg = f"{text!r} is not a time; say 30s, 15m, 2h, 7d or 2026-12-31T23:59"
         raise click.BadParameter(msg) from None
+
+
+def output_option(help: str, *, required: bool = False) -> Callable[[F], F]:
+    """Return the option of a file to write."""
+    kind = click.Path(dir_okay=False, path_type=Path)
+    return click.option("-o", "--output", type=kind, required=required, help=help)
 
 
 class Seconds(click.FloatRange):

@@ -21,7 +21,7 @@ from floto.pictures import dag, dot, gantt, listing, terminal
 from floto.pictures.graph import Graph, graph
 from floto.pictures.svg import Drawing
 from floto.runtime.cli.codes import DONE
-from floto.runtime.cli.options import codec_options, domain_option, service_option
+from floto.runtime.cli.options import codec_options, domain_option, output_option, service_option
 from floto.runtime.cli.output import say, writing
 from floto.runtime.cli.source import read_source, warn_of_another_spec
 from floto.runtime.loading import load_spec, spec_with
@@ -54,12 +54,7 @@ _GRAPHS: Mapping[str, Callable[[Graph, str], str]] = {
 @click.argument("history", nargs=-1, required=True, metavar="RUN|HISTORY...")
 @service_option
 @domain_option
-@click.option(
-    "-o",
-    "--output",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="File to write: FILE.svg or FILE.html.",
-)
+@output_option("File to write: FILE.svg or FILE.html.")
 def timeline_command(history: tuple[str, ...], output: Path | None, **where: Any) -> int:
     """Show when the tasks of a RUN or a HISTORY waited, ran and ended, in one lane for each task.
 
@@ -82,12 +77,7 @@ def timeline_command(history: tuple[str, ...], output: Path | None, **where: Any
     metavar="RUN|FILE",
     help="Run whose task states and generated tasks are shown; may be repeated for pages.",
 )
-@click.option(
-    "-o",
-    "--output",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="File to write: FILE.svg, .html, .mmd or .dot.",
-)
+@output_option("File to write: FILE.svg, .html, .mmd or .dot.")
 @codec_options
 @service_option
 @domain_option

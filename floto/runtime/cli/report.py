@@ -19,7 +19,7 @@ from floto.pages.document.run_document import run_document
 from floto.pages.report import Document, report
 from floto.runtime.cli.codes import DONE
 from floto.runtime.cli.histories import each_file
-from floto.runtime.cli.options import codec_options, domain_option, service_option
+from floto.runtime.cli.options import codec_options, domain_option, output_option, service_option
 from floto.runtime.cli.output import say, writing
 from floto.runtime.cli.source import LoadedRun, read_source, spec_of_run
 from floto.runtime.loading import load_apart
@@ -27,13 +27,7 @@ from floto.runtime.loading import load_apart
 
 @click.command("report", short_help="Write the page of runs as one file")
 @click.argument("histories", nargs=-1, required=True, metavar="RUN|HISTORY...")
-@click.option(
-    "-o",
-    "--output",
-    type=click.Path(dir_okay=False, path_type=Path),
-    required=True,
-    help="File to write: FILE.html.",
-)
+@output_option("File to write: FILE.html.", required=True)
 @click.option("--spec", help="The spec that decided the runs; default: the one that each carries.")
 @click.option("--compare", help="Another spec: what it decides otherwise, and the plan of a redrive with it.")
 @codec_options

@@ -23,7 +23,7 @@ from floto.core.spec.decider_spec import DeciderSpec
 from floto.core.spec.tasks import NO_RESULT
 from floto.core.visible import shortened
 from floto.runtime.cli.codes import DONE
-from floto.runtime.cli.options import codec_options, json_option
+from floto.runtime.cli.options import codec_options, json_option, output_option
 from floto.runtime.cli.output import json_line, json_text, one_line, print_rows, say, writing
 from floto.runtime.cli.signal_cancel import run_argument
 from floto.runtime.cli.source import read_run, spec_to_show
@@ -73,12 +73,7 @@ def show_command(run: str, *, spec: str | None, as_json: bool, codec: Codec, **w
 
 @click.command("history", short_help="Write the history of a run as JSON")
 @run_argument
-@click.option(
-    "-o",
-    "--output",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="A file to write, instead of stdout.",
-)
+@output_option("A file to write, instead of stdout.")
 @click.option("--spec", help="A spec to write beside it; default: the one that the run carries, if any.")
 @codec_options
 def history_command(run: str, output: Path | None, spec: str | None, codec: Codec, **where: Any) -> int:

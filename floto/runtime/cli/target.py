@@ -40,7 +40,7 @@ from floto.runtime.connect import (
     translating,
 )
 from floto.runtime.retrying import persist_at_start, retry_read, retry_write
-from floto.runtime.shutdown import StopFlag
+from floto.runtime.shutdown import StopFlag, stop_on_signals
 
 log = logging.getLogger("floto")
 
@@ -329,6 +329,22 @@ def check_service(url: str, *, new: bool) -> None:
             "give another --service (floto start and floto register create the file)"
         )
         raise click.UsageError(msg)
+
+
+def run_until_signal(url: str, domain: str | None, run: Callable[[StopFlag], None]) -> None:
+    """Call ``run`` with a flag that a signal sets, which may come before the service has responded.
+
+    The file and the domain must exist: a loop on new ones would never have anything to do.
+    """
+    check_service(url, new=False)
+    stop = StopFlag()
+    with stop_on_signals(stop.set):
+        try:
+            check_domain(url, domain, stop)
+            run(stop)
+        except ServiceUnavailable:
+            if not stop.is_set():
+                raise
 
 
 def check_domain(url: str, domain: str | None, stop: StopFlag) -> None:

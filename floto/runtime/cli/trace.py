@@ -10,24 +10,25 @@ from typing import Any
 
 import click
 
-from floto.core.errors import ServiceUnavailable
 from floto.core.swf import wire
 from floto.core.swf.shapes import WorkflowExecution
 from floto.core.view.trace import trace
 from floto.core.visible import visible
 from floto.runtime.cli.codes import DONE
+from floto.runtime.cli.extras import module_of_extra
 from floto.runtime.cli.histories import each_file
 from floto.runtime.cli.options import (
     domain_option,
     log_format_option,
+    output_option,
     service_option,
     time_or_age,
     verbose_option,
 )
 from floto.runtime.cli.output import json_line, log_loop, say, writing
 from floto.runtime.cli.source import read_source
-from floto.runtime.cli.target import Target, check_domain, check_service, target
-from floto.runtime.shutdown import StopFlag, stop_on_signals
+from floto.runtime.cli.target import Target, run_until_signal, target
+from floto.runtime.shutdown import StopFlag
 
 _PATH = "/v1/traces"
 
@@ -56,12 +57,7 @@ def _endpoint(text: str) -> str:
     help="Collector that reads OTLP over HTTP.  [env var: OTEL_EXPORTER_OTLP_ENDPOINT; "
     "default: http://localhost:4318]",
 )
-@click.option(
-    "-o",
-    "--output",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="File to write instead: FILE.json, with OTLP's JSON.",
-)
+@output_option("File to write instead: FILE.json, with OTLP's JSON.")
 @service_option
 @domain_option
 @log_format_option
@@ -110,19 +106,15 @@ def trace_command(  # noqa: PLR0913 - click passes each option as an argument
 
 def _follow(to: str | None, since: datetime, service: str, domain: str | None) -> int:
     """Send the runs that close on a service, until a signal."""
-    check_service(service, new=False)
-    stop = StopFlag()
-    with stop_on_signals(stop.set):
-        sending = _sending()
-        exporter = sending.exporter_to(to)
-        try:
-            check_domain(service, domain, stop)
-            with target(service, domain) as there:
-                closed = partial(_closed_since, there)
-                sending.TraceSender(exporter, closed, there.history, since, stop=stop).run()
-        except ServiceUnavailable:
-            if not stop.is_set():
-                raise
+    sending = _sending()
+    exporter = sending.exporter_to(to)
+
+    def run(stop: StopFlag) -> None:
+        with target(service, domain) as there:
+            closed = partial(_closed_since, there)
+            sending.TraceSender(exporter, closed, there.history, since, stop=stop).run()
+
+    run_until_signal(service, domain, run)
     return DONE
 
 
@@ -132,10 +124,4 @@ def _closed_since(there: Target, since: datetime) -> Iterator[tuple[WorkflowExec
 
 
 def _sending() -> Any:
-    try:
-        from floto.runtime.traces import sending  # noqa: PLC0415 - only this needs what the extra installs
-    except ModuleNotFoundError as error:
-        if error.name is None or not error.name.startswith("opentelemetry"):
-            raise
-        raise click.UsageError(str(error)) from None
-    return sending
+    return module_of_extra("floto.runtime.traces.sending", "opentelemetry")
