@@ -4,8 +4,6 @@ A client may send most of a body and then wait, on any number of connections, be
 serves the request. A limit for each body does not bound their memory, so all bodies of an application share
 one. If it refused new bodies, a few such clients could keep out all others; so the slowest body ends instead.
 Adapters and pages share this module, which imports neither.
-
-Once a body is read, all that a client may still do is to leave: ``client_left`` waits for that.
 """
 
 from __future__ import annotations
@@ -15,7 +13,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from attrs import define, field
-from starlette.requests import Request
 
 from floto.core.errors import ServiceUnavailable
 
@@ -103,9 +100,3 @@ class ReceivedBody:
         if self.is_ended:
             raise self._budget.exceeded()
         self.data += chunk
-
-
-async def client_left(request: Request) -> None:
-    """Return when the client of a request whose body is read has left."""
-    while (await request.receive())["type"] != "http.disconnect":
-        pass

@@ -17,6 +17,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from floto.runtime.listening import BACKLOG
 from floto.trouble_log import TroubleLog
+from floto.waiting_clients import IS_CLOSING
 
 log = logging.getLogger("floto")
 
@@ -47,13 +48,15 @@ def log_loop_error(_loop: asyncio.AbstractEventLoop, context: Mapping[str, Any])
 
 
 class Connection(H11Protocol):
-    """Uvicorn's connection, which by itself has no time limit for the head of a request."""
+    """Uvicorn's connection, with a time limit for the head of a request, and ``IS_CLOSING`` in its state."""
 
     _head_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Start the timer for the first request; close a connection above the maximum number."""
         super().connection_made(transport)
+        # It is true at once when the end is read, and uvicorn sends nothing any more. It says so later.
+        self.app_state = {**self.app_state, IS_CLOSING: transport.is_closing}
         most = most_connections()
         if most is not None and len(self.connections) > most:
             message = "more than %d connections, which the limit of open files allows: new ones are closed"

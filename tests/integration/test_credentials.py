@@ -225,9 +225,13 @@ def test_providers_are_asked_once_if_no_credentials_are_configured(monkeypatch: 
     assert len(lookups) == 1
 
 
-@pytest.mark.usefixtures("late", "configure")
+@pytest.mark.usefixtures("configure")
 @pytest.mark.parametrize("on_this_machine", [True, False])
-def test_credential_process_that_hangs_fails_the_client(tmp_path: Path, *, on_this_machine: bool) -> None:
+def test_credential_process_that_hangs_fails_the_client(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, *, on_this_machine: bool
+) -> None:
+    # boto3 needs some of it until it starts the process.
+    monkeypatch.setattr(retrieved_credentials, "_SECONDS", 1.0)
     os.mkfifo(tmp_path / "pipe")
     process = f"credential_process = cat {tmp_path}/pipe\n"
     (tmp_path / "config").write_text(f"[default]\nregion = us-east-1\n{process}")
@@ -237,9 +241,8 @@ def test_credential_process_that_hangs_fails_the_client(tmp_path: Path, *, on_th
     (tmp_path / "pipe").write_text("")
 
 
-@pytest.mark.usefixtures("late")
 def test_call_without_the_response_of_sts_was_not_carried_out(
-    configure: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    request: pytest.FixtureRequest, configure: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     configure("KEY", "base")
     role = f"role_arn = {ROLE}\nsource_profile = base\n"
@@ -248,6 +251,7 @@ def test_call_without_the_response_of_sts_was_not_carried_out(
     with scripted(ACCEPTED) as (url, seen), scripted(HANGING) as (sts, _):
         monkeypatch.setenv("AWS_ENDPOINT_URL_STS", sts)
         client = make_client(None, url)
+        request.getfixturevalue("late")
         with pytest.raises(NotCarriedOut, match="from assume-role: it has not responded in time"):
             complete(client)
         client.close()

@@ -30,8 +30,8 @@ from floto.core.errors import ServiceError, ServiceUnavailable
 from floto.core.swf.limits import POLL_SECONDS
 from floto.core.swf.pollers import OPERATION, SERVES_HEADER, as_json, serves_from
 from floto.core.swf.service import Clock
-from floto.request_bodies import client_left
 from floto.trouble_log import TroubleLog
+from floto.waiting_clients import WaitingClient
 
 log = logging.getLogger("floto")
 
@@ -201,18 +201,18 @@ class Endpoint:
         task_queue = self._operations.task_queue(operation, checked, region)
         if task_queue is None:
             return await write(await self._calls.execute(operation, checked, region) or {})
-        gone = asyncio.create_task(client_left(request))
+        client = WaitingClient.of(request)
         try:
             # Claim no task for a client that has already gone.
             await asyncio.sleep(0)
-            if gone.done():
+            if client.has_gone():
                 raise ClientDisconnect
             serves = serves_from(request.headers.get(SERVES_HEADER))
             self._operations.saw(task_queue, checked.get("identity", ""), serves)
-            written = await self._calls.poll(operation, checked, region, gone, write)
+            written = await self._calls.poll(operation, checked, region, client, write)
             return _dumped(IDLE[operation]) if written is None else written
         finally:
-            gone.cancel()
+            client.gone.cancel()
 
     async def _write(self, operation: str, response: dict[str, Any]) -> bytes:
         """Return the body of a response; a long page of events is converted in the pool."""

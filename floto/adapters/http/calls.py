@@ -20,14 +20,15 @@ from starlette.requests import ClientDisconnect
 
 from floto.adapters.operations import WATCH_SECONDS, PendingCall, PollableOperations
 from floto.trouble_log import TroubleLog
+from floto.waiting_clients import WaitingClient
 
 log = logging.getLogger("floto")
 
 #: Seconds that a stopping server waits for tasks that are being given back.
 _RETURN_SECONDS = 2.0
-#: Iterations of the event loop from the end of a connection, which is pending in the socket, until the task
-#: that watches for it is done: uvicorn reads it, closes the transport, gets ``connection_lost``, wakes
-#: ``receive``, and ``receive`` returns.
+#: Iterations of the event loop after which the end of a connection that was pending in the socket is noticed
+#: by the task that watches for it: uvicorn reads it, closes the transport, gets ``connection_lost``, wakes
+#: ``receive``, and ``receive`` returns. An end that is read meanwhile shows only in ``has_gone``.
 _NOTICE_ITERATIONS = 6
 
 _Response = dict[str, Any]
@@ -65,7 +66,7 @@ class Calls:
         operation: str,
         request: Mapping[str, Any],
         region: str,
-        gone: asyncio.Task[None],
+        client: WaitingClient,
         write: Callable[[_Response], Awaitable[bytes]],
     ) -> bytes | None:
         """Return the response of a poll, to be sent without another await; None if there is no task in time.
@@ -74,7 +75,7 @@ class Calls:
             operation: SWF's name of the operation.
             request: The checked request.
             region: The AWS region.
-            gone: Is done when the client has gone. A task that was claimed for it is given back.
+            client: A task that was claimed for it is given back if it has gone.
             write: Converts the response, before the last look whether the client has gone.
 
         Raises:
@@ -86,12 +87,12 @@ class Calls:
         loop, written = asyncio.get_running_loop(), None
         awake = loop.create_future()
         poll = self._operations.begin(operation, request, region, self._waking(awake))
-        gone.add_done_callback(lambda _: _wake(awake))
+        client.gone.add_done_callback(lambda _: _wake(awake))
         timer = loop.call_later(self._seconds, _wake, awake)
         self._held.add(awake)
         try:
             await awake
-            if not gone.done():
+            if not client.has_gone():
                 await _end(poll)
                 found = poll.outcome() if poll.is_done else None
                 written = None if found is None else await write(found)
@@ -103,7 +104,7 @@ class Calls:
         finally:
             timer.cancel()
             self._held.discard(awake)
-        if gone.done():
+        if client.has_gone():
             self._give_up(poll)
             raise ClientDisconnect
         return written

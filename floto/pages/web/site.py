@@ -26,7 +26,7 @@ from floto.pages.web.responses import id_of, run_url
 from floto.pages.web.security import Guard, Refused
 from floto.pages.web.watch import Watch
 from floto.pages.web.work_queue import WorkQueue
-from floto.request_bodies import client_left
+from floto.waiting_clients import client_left
 
 T = TypeVar("T")
 

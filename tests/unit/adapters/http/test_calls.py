@@ -22,6 +22,7 @@ from floto.adapters.http.calls import Calls
 from floto.adapters.sqlite.operations import SqliteOperations
 from floto.core.errors import ServiceError, ServiceFault, ServiceUnavailable
 from floto.core.swf import limits
+from floto.waiting_clients import WaitingClient
 from tests.unit.adapters.http.asgi import PATIENCE, until
 
 REGION = "us-east-1"
@@ -50,6 +51,7 @@ class Stage:
         self.operations, self.calls = operations, calls
         self.is_writing, self.may_write = asyncio.Event(), asyncio.Event()
         self.may_write.set()
+        self.is_closing: Callable[[], bool] = lambda: False
 
     def queued(self) -> int:
         queue = self.operations._host._wait_queue  # noqa: SLF001 - what waits shows nowhere else
@@ -60,8 +62,10 @@ class Stage:
         gone: Any = asyncio.get_running_loop().create_future()
         request = {"domain": domain, "taskList": {"name": task_list}}
 
+        client = WaitingClient(gone, self.is_closing)
+
         async def poll() -> Task:
-            written = await self.calls.poll(POLL, request, REGION, gone, self.write)
+            written = await self.calls.poll(POLL, request, REGION, client, self.write)
             return None if written is None else json.loads(written)
 
         return asyncio.create_task(poll()), gone
@@ -344,6 +348,19 @@ async def test_client_that_disconnects_while_its_response_is_converted_loses_no_
         on.may_write.set()
         with pytest.raises(ClientDisconnect):
             await poll
+        assert name_of(await on.begin()[0]) == "a"
+
+
+@plays
+async def test_task_of_a_closing_connection_is_given_back_though_its_end_is_not_announced() -> None:
+    async with stage() as on:
+        on.start("a")
+        on.is_closing = lambda: True
+        poll, gone = on.begin()
+        with pytest.raises(ClientDisconnect):
+            await poll
+        assert not gone.done()
+        on.is_closing = lambda: False
         assert name_of(await on.begin()[0]) == "a"
 
 
