@@ -221,7 +221,7 @@ HOSTILE: dict[str, tuple[str | bytes, str]] = {
     "half a gzip": (b"\x1f\x8bwhat is this", "it cannot be unpacked"),
     "many fields": (json.dumps([{str(n): n for n in range(99)}]), "more than 80 fields"),
     "a long value": ('[{"eventId": "' + "x" * 2**21, "a value of more than 1,048,576 characters"),
-    "empty lists": ("[" + "[]," * 2 * 10**6 + "[]]", "more than 1,600,000 lists"),
+    "empty lists": ("[" + "[]," * 10**5 + "[]]", "more than 50,000 lists of events"),
     "an execution that is none": (
         json.dumps({"execution": 3, "events": ISO}),
         "execution must have workflowId",
@@ -271,7 +271,7 @@ print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024, fil
 _GIGABYTE = 10**9
 BOMBS: dict[str, tuple[bytes, str]] = {
     "1 GB of brackets": (b"[", "lists in lists"),
-    "1 GB of empty lists": (b"[],", "more than 1,600,000 lists"),
+    "1 GB of empty lists": (b"[],", "more than 50,000 lists of events"),
     "1 GB of space": (b" ", "more than 268,435,456 bytes"),
     "1 GB of empty lists in an event": (b'[{"eventId":[' + b"[]," * 10**6, "a value of more than"),
 }
@@ -281,9 +281,8 @@ BOMBS: dict[str, tuple[bytes, str]] = {
 def test_memory_is_bounded_for_any_file(piece: bytes, said: str, tmp_path: Path) -> None:
     path = tmp_path / "bomb.json.gz"
     block = piece * (10**7 // len(piece)) or piece
-    with gzip.open(path, "wb", compresslevel=1) as file:
-        for _ in range(_GIGABYTE // len(block)):
-            file.write(block)
+    # Members of a file are read as one text, and equal ones need to be packed only once.
+    path.write_bytes(gzip.compress(block) * (_GIGABYTE // len(block)))
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM, str(path)], capture_output=True, text=True, check=True
     )

@@ -13,15 +13,22 @@ import pytest
 from floto import History, HistoryError
 from floto.adapters.history_files.file_text import PIECE
 
-#: Seconds of processor time for any file; the largest take about five.
+#: Seconds of processor time for any file; the largest take about two.
 MOST_SECONDS = 15
-MEGABYTES = 250
+MEGABYTES = 240
 
+EVENT = (
+    b'{"eventId":1,"eventTimestamp":1.5,"eventType":"WorkflowExecutionSignaled",'
+    b'"workflowExecutionSignaledEventAttributes":{"signalName":"a"}}'
+)
 SHAPES = {
-    "empty objects": (b"{},", r"lists, objects and fields"),
-    "empty lists": (b"[],", r"lists, objects and fields"),
-    "fields": (b"{" + b",".join(b'"a":0' for _ in range(16)) + b"},", r"lists, objects and fields"),
-    "short arrays": (b'{"a":[0,0,0,0,0,0,0,0]},', r"lists, objects and fields|values in values"),
+    "empty objects": (b"{},", r"neither events nor pages"),
+    "empty lists": (b"[],", r"lists of events"),
+    "empty pages": (b'{"events":[]},', r"lists of events"),
+    "fields": (b"{" + b'"a":0,' * 400_000 + b'"a":0},', r"more than 80 fields"),
+    "objects of fields": (b"{" + b",".join(b'"a":0' for _ in range(16)) + b"},", r"neither events nor pages"),
+    "short arrays": (b'{"a":[0,0,0,0,0,0,0,0]},', r"neither events nor pages"),
+    "equal events": (EVENT + b",", r"lists, objects and fields"),
     "long arrays": (b'{"a":[' + b"0," * 400_000 + b"0]},", r"values in values"),
     "nested lists": (b'{"a":[' + b"[]," * 300_000 + b"0]},", r"values in values"),
     "nested objects": (b'{"a":[' + b"{}," * 300_000 + b"0]},", r"values in values"),

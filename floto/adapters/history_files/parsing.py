@@ -30,10 +30,16 @@ VALUE_LIMIT = 1 << 20
 SPEC_LIMIT = 1 << 23
 #: Fields of one object; events and pages have four, or one for each type of event, all but one of them null.
 FIELDS_LIMIT = 80
-#: Objects, lists and fields of one file down to the fields of its events; an event takes five, or some 60.
-VALUES_LIMIT = 1_600_000
-#: Values within the values of those fields; attributes of an event hold some ten, a spec some for each task.
-PARTS_LIMIT = 2_000_000
+#: Maximum numbers of what one file holds.
+_LIMITS = {
+    # Down to the fields of its events; an event takes five, or some 60.
+    (_VALUES := "lists, objects and fields"): 1_600_000,
+    (_LISTS := "lists of events"): 50_000,
+    # Such as descriptions of runs between their pages.
+    (_OTHERS := "objects that are neither events nor pages"): 10_000,
+    # Within the values of fields; attributes of an event hold some ten, a spec some for each task.
+    (_PARTS := "values in values"): 2_000_000,
+}
 #: Characters of a value whose parts are not counted: decoding them takes less time than counting.
 SMALL = 1 << 14
 #: Lists in lists: a file holds pages, a page its events.
@@ -91,10 +97,11 @@ def _value(text: _Text, depth: int) -> Iterator[Found]:
     if text.is_at_event():
         yield _event(text)
         return
-    text.count(1)
+    text.count(_VALUES)
     if text.peek() == "{":
         yield from _page(text, depth)
     elif text.skip("["):
+        text.count(_LISTS)
         more = not text.skip("]")
         while more:
             # Almost all that a file holds: so read without one iterator in another.
@@ -112,7 +119,7 @@ def _value(text: _Text, depth: int) -> Iterator[Found]:
 def _event(text: _Text) -> Found:
     place, began = text.place, text.decoded
     members = text.decode()
-    text.count(1 + len(members))
+    text.count(_VALUES, 1 + len(members))
     return _found(text, members, place, began)
 
 
@@ -122,15 +129,20 @@ def _page(text: _Text, depth: int) -> Iterator[Found]:
     try:
         yield from _members(text, depth, members)
     except Cut:
-        if any(swf_name(name) in _PAGES for name in members):
+        if _is_page(members):
             yield _found(text, members, place, began, is_cut=True)
         raise
+    if not _is_page(members):
+        text.count(_OTHERS)
     yield _found(text, members, place, began)
 
 
+def _is_page(members: dict[str, Any]) -> bool:
+    return any(swf_name(name) in _PAGES for name in members)
+
+
 def _found(text: _Text, members: dict[str, Any], place: str, began: int, *, is_cut: bool = False) -> Found:
-    if len(members) > FIELDS_LIMIT:
-        text.fail(f"an object of more than {FIELDS_LIMIT} fields is no event and no page of a history")
+    text.need_few_fields(len(members))
     value, is_renamed = members, not _NAMES.issuperset(members)
     if is_renamed:
         value = {swf_name(name): item for name, item in members.items()}
@@ -141,9 +153,12 @@ def _found(text: _Text, members: dict[str, Any], place: str, began: int, *, is_c
 def _members(text: _Text, depth: int, members: dict[str, Any]) -> Iterator[Found]:
     """Read an object member by member into ``members``, and yield the objects of pages in it."""
     text.skip("{")
-    more = not text.skip("}")
-    while more and len(members) <= FIELDS_LIMIT:
-        text.count(1)
+    more, fields = not text.skip("}"), 0
+    while more:
+        # Not the number of members, of which several fields may be one.
+        fields += 1
+        text.need_few_fields(fields)
+        text.count(_VALUES)
         key = str(text.decode())
         text.take(":")
         name = swf_name(key)
@@ -163,7 +178,7 @@ class _Text:
         self._window, self._at = "", 0
         #: Lines begun up to ``_counted`` in the window.
         self._lines, self._counted = 1, 0
-        self._values, self._parts = 0, 0
+        self._counts = dict.fromkeys(_LIMITS, 0)
         self._is_over = False
         #: Raised by the pieces where the file is cut off.
         self.cut: Cut | None = None
@@ -185,11 +200,16 @@ class _Text:
         """Return the next few characters for a message."""
         return shown(self._window[self._at : self._at + 40])
 
-    def count(self, values: int) -> None:
-        """Count lists, objects and fields, so that a file full of empty ones comes to an end."""
-        self._values += values
-        if self._values > VALUES_LIMIT:
-            self.fail(f"more than {VALUES_LIMIT:,} lists, objects and fields are no history")
+    def count(self, what: str, number: int = 1) -> None:
+        """Count what the file holds, so that a small packed one full of it comes to an end."""
+        count = self._counts[what] = self._counts[what] + number
+        if count > _LIMITS[what]:
+            self.fail(f"more than {_LIMITS[what]:,} {what} are no history")
+
+    def need_few_fields(self, number: int) -> None:
+        """Refuse an object that has more fields than events and pages have."""
+        if number > FIELDS_LIMIT:
+            self.fail(f"an object of more than {FIELDS_LIMIT} fields is no event and no page of a history")
 
     def is_at_event(self) -> bool:
         """Step over space, and return True if an event begins then, as far as its first member tells."""
@@ -255,9 +275,7 @@ class _Text:
         while todo:
             found = todo.pop()
             if isinstance(found, dict | list):
-                self._parts += len(found)
-                if self._parts > PARTS_LIMIT:
-                    self.fail(f"more than {PARTS_LIMIT:,} values in values are no history")
+                self.count(_PARTS, len(found))
                 todo += found.values() if isinstance(found, dict) else found
 
     def _explain(self, error: ValueError, limit: int) -> NoReturn:
