@@ -117,9 +117,11 @@ class DirectoryStore:
 
 def _s3() -> Any:
     # Imported here, so that programs without S3 do not load boto3.
+    import boto3  # noqa: PLC0415
+
     from floto.adapters.renewed_credentials import renewed_client  # noqa: PLC0415
 
-    return renewed_client(None, "s3")
+    return renewed_client(boto3.client, "s3")
 
 
 def _need_s3(reply: dict[str, Any]) -> None:

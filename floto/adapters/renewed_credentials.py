@@ -45,20 +45,22 @@ _SIGNED = "floto_signed"
 _READ_ONCE = frozenset({"assume-role", "config-file", "custom-process", "shared-credentials-file"})
 
 
-def renewed_client(session: Any, service: str, read: Callable[[], Any] | None = None, **options: Any) -> Any:
-    """Return a client of a boto3 session whose credentials are renewed (``renew``).
+def renewed_client(
+    create: Callable[..., Any], service: str, read: Callable[[], Any] | None = None, **options: Any
+) -> Any:
+    """Return a new client of boto3 whose credentials are renewed (``renew``).
 
     Args:
-        session: A boto3 session; None: boto3's default session.
+        create: Makes the client: ``boto3.client``, or ``create_client`` of a session of botocore.
         service: boto3's name of the service.
         read: See ``renew``.
-        options: Other arguments of boto3's ``client``.
+        options: Other arguments of ``create``.
 
     Raises:
         CredentialRetrievalError: if a provider of credentials fails or does not respond in time.
     """
     # In one call: botocore looks for credentials again if it has found none, which takes seconds.
-    return renew(retrieved(partial((session or boto3).client, service, **options)), read)
+    return renew(retrieved(partial(create, service, **options)), read)
 
 
 def renew(client: Any, read: Callable[[], Any] | None = None) -> Any:

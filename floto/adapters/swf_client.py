@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import boto3
 import botocore.session
 from botocore.config import Config
+from botocore.loaders import create_loader
 from botocore.utils import is_valid_endpoint_url, is_valid_ipv6_endpoint_url
 
 from floto import forks
@@ -53,9 +55,11 @@ def make_client(
         max_pool_connections=_CONNECTIONS,
         proxies={} if on_this_machine else None,
     )
-    session, read = (called(_local_session), _local_credentials) if on_this_machine else (None, None)
+    create, read = boto3.client, None
+    if on_this_machine:
+        create, read = called(_local_session).create_client, _local_credentials
     options = {"region_name": region, "endpoint_url": endpoint_url, "config": config}
-    client = called(renewed_client, session, "swf", read, **options)
+    client = called(renewed_client, create, "swf", read, **options)
     guard(client)
     return client
 
@@ -98,7 +102,7 @@ def _local_session() -> Any:
         session.set_credentials("local", "local")
     if session.get_config_variable("region") is None:
         session.set_config_variable("region", DEFAULT_REGION)
-    return boto3.Session(botocore_session=session)
+    return session
 
 
 def _local_credentials() -> Any:
@@ -109,4 +113,11 @@ def _session_outside_of_a_cloud() -> Any:
     session = botocore.session.Session()
     # Asking for the metadata service takes seconds until a time-out.
     session.get_component("credential_provider").remove("iam-role")
+    session.register_component("data_loader", _loader(session.get_config_variable("data_path")))
     return session
+
+
+@cache
+def _loader(path: str | None) -> Any:
+    """Return the loader of botocore's descriptions of services, which takes most of the time of a client."""
+    return create_loader(path)

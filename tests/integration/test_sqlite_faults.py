@@ -22,6 +22,8 @@ from floto.core.swf.service import StartRequest
 from floto.core.swf.shapes import ActivityType, TaskList, WorkflowType
 
 WORKFLOW = WorkflowType("work", "1")
+#: Seconds of each poll.
+_POLL = 0.1
 
 
 def sqlite_error(kind: type[sqlite3.Error], code: int) -> sqlite3.Error:
@@ -89,7 +91,7 @@ def workload(service: SqliteService, number: int) -> tuple[list[str], list[Calla
         acknowledged.append(name)
 
     def decide() -> None:
-        task = service.poll_for_decision_task("decide", "test", 0.3)
+        task = service.poll_for_decision_task("decide", "test", _POLL)
         if task is not None:
             timer = StartTimer(timer_id="t", start_to_fire_timeout="0")
             work = ScheduleActivityTask(
@@ -99,8 +101,8 @@ def workload(service: SqliteService, number: int) -> tuple[list[str], list[Calla
 
     calls: list[Callable[[], Any]] = [
         decide,
-        lambda: service.poll_for_activity_task("work", "test", 0.3),
-        lambda: service.poll_for_activity_task("nothing here", "test", 0.3),
+        lambda: service.poll_for_activity_task("work", "test", _POLL),
+        lambda: service.poll_for_activity_task("nothing here", "test", _POLL),
         lambda: service.latest_execution("base"),
         lambda: start(service, f"w{number}"),
         *(partial(signal, f"{number}-{each}") for each in range(3)),
