@@ -76,6 +76,18 @@ def checked_seconds(seconds: float, name: str) -> float:
     return float(seconds)
 
 
+def checked_rate(max_per_second: float | None) -> float | None:
+    """Return a rate, or None. Raises ``TypeError`` for no number, ``ValueError`` if it is not above 0."""
+    if max_per_second is None:
+        return None
+    if isinstance(max_per_second, bool) or not isinstance(max_per_second, Real):
+        _refuse("max_per_second", max_per_second, "a number")
+    if not max_per_second > 0:
+        msg = f"max_per_second must be above 0, not {shown(max_per_second)}"
+        raise ValueError(msg)
+    return float(max_per_second)
+
+
 def checked_concurrency(concurrency: int) -> int:
     """Return a number of activities. Raises ``TypeError`` for no integer, ``ValueError`` for one below 1."""
     if isinstance(concurrency, bool) or not isinstance(concurrency, Integral):

@@ -17,7 +17,7 @@ from floto.core.swf.service import Service
 from floto.runtime.cli.codes import DONE
 from floto.runtime.cli.metrics import metrics_option, serving_metrics
 from floto.runtime.cli.options import (
-    Seconds,
+    Number,
     activities_option,
     codec_options,
     domain_option,
@@ -115,8 +115,14 @@ def decider_command(  # noqa: PLR0913 - click passes each option as an argument
     help="Maximum of activities that run at the same time, for each task list.",
 )
 @click.option(
+    "--max-per-second",
+    type=Number(min=0, min_open=True),
+    metavar="NUMBER",
+    help="Maximum of activities that start per second, for each task list; 0.1: one in ten seconds.",
+)
+@click.option(
     "--heartbeat",
-    type=Seconds(min=0),
+    type=Number(min=0),
     default=120,
     show_default=True,
     metavar="SECONDS",
@@ -156,6 +162,7 @@ def _worker(
         task_list=task_list,
         service=service,
         concurrency=options["concurrency"],
+        max_per_second=options["max_per_second"],
         task_heartbeat_in_seconds=options["heartbeat"],
         identity=options["identity"],
         codec=options["codec"],

@@ -129,14 +129,14 @@ def output_option(help: str, *, required: bool = False) -> Callable[[F], F]:
     return click.option("-o", "--output", type=kind, required=required, help=help)
 
 
-class Seconds(click.FloatRange):
-    """A number of seconds, which is not NaN: every comparison with that is false."""
+class Number(click.FloatRange):
+    """A number that is not NaN: every comparison with that is false."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
         """Return the number. Raises ``BadParameter``."""
         number: float = super().convert(value, param, ctx)
         if math.isnan(number):
-            self.fail(f"{value!r} is not a number of seconds", param, ctx)
+            self.fail(f"{value!r} is not a number", param, ctx)
         return number
 
 

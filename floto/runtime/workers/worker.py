@@ -26,6 +26,7 @@ from floto.runtime.argument_checks import (
     checked_concurrency,
     checked_identity,
     checked_metrics,
+    checked_rate,
     checked_seconds,
     checked_store,
     checked_task_list,
@@ -41,6 +42,7 @@ from floto.runtime.workers.activities import Activities, as_activities
 from floto.runtime.workers.activity_threads import ActivityThreads
 from floto.runtime.workers.execute_activity import Outcome
 from floto.runtime.workers.heartbeats import Heartbeats
+from floto.runtime.workers.pace import Pace
 from floto.runtime.workers.reporting import report_outcome
 from floto.runtime.workers.running_activity import RunningActivity
 from floto.runtime.workers.storing import DroppedAtStop, RetryingStore
@@ -76,6 +78,8 @@ class ActivityWorker:
         activities: The activities to run; default: all that are decorated with ``@floto.activity``.
         identity: Identity that histories record, at most 256 characters; default: host and process id.
         concurrency: Maximum number of activities that run at the same time, each in a thread of its own.
+        max_per_second: Maximum number of activities that this worker starts per second, at even distances;
+            0.1: one in ten seconds. Default: no limit.
         task_heartbeat_in_seconds: Seconds between the heartbeats of a task; 0: no heartbeats. A task with a
             ``heartbeat_timeout`` gets at least three in that time. A cancel request reaches the activity with
             the response to a heartbeat.
@@ -88,7 +92,8 @@ class ActivityWorker:
         metrics: Metrics for Prometheus that show its slots.
 
     Raises:
-        ValueError: if ``concurrency`` is less than 1, or ``identity`` longer than 256 characters.
+        ValueError: if ``concurrency`` is less than 1, ``max_per_second`` not above 0, or ``identity`` longer
+            than 256 characters.
         UnknownService: if ``service`` is not a URL of a service.
         UnknownStore: if ``payloads`` is not the name of a store.
         TypeError: if an argument is of another type, such as a client of boto3 as ``service``.
@@ -103,6 +108,7 @@ class ActivityWorker:
         activities: Activities = activities.DEFAULT,
         identity: str | None = None,
         concurrency: int = 1,
+        max_per_second: float | None = None,
         task_heartbeat_in_seconds: float = 120,
         codec: Codec = CODEC,
         payloads: Store | str | None = None,
@@ -112,6 +118,7 @@ class ActivityWorker:
     ) -> None:
         self.task_list = checked_task_list(task_list)
         self.concurrency = checked_concurrency(concurrency)
+        self._pace = Pace(checked_rate(max_per_second))
         self._registry = as_activities(activities)
         self._codec = checked_codec(codec)
         self._identity = checked_identity(identity)
@@ -123,7 +130,8 @@ class ActivityWorker:
         self._payloads = None if store is None else RetryingStore(store, self._stop)
         # Last of what may raise an error, which would leave it open.
         self._given, self._service, self._domain = service, service_for(service, domain), domain
-        self._embedded = embedded(self._service)
+        # The embedded engine would claim the next task with each report.
+        self._embedded = None if max_per_second else embedded(self._service)
         self._troubles = TroubleLog(log)
         self._slots = threading.Semaphore(concurrency)
         self._most_abandoned = max(_LEAST_ABANDONED, 4 * concurrency)
@@ -195,18 +203,14 @@ class ActivityWorker:
                 if task is None:
                     self._slots.release()
             if task is not None:
+                self._pace.start()
                 self._start(task, is_late=time.time() - began > _LONGEST_POLL_SECONDS)
 
     def _next_task(self) -> PolledActivityTask | None:
         polled = poll_alone if self._sole else poll
+        where = (self.task_list, self._identity, self._poll_seconds)
         try:
-            return polled(
-                self._stop,
-                self._service.poll_for_activity_task,
-                self.task_list,
-                self._identity,
-                self._poll_seconds,
-            )
+            return polled(self._stop, self._service.poll_for_activity_task, *where)
         except WireError as error:
             # A task that cannot be parsed must not stop the others: it times out.
             message = "task list %s: an activity task cannot be parsed and is left to time out"
@@ -219,7 +223,7 @@ class ActivityWorker:
         while not self._stop.is_set():
             if not self._slots.acquire(timeout=_SLOT_SECONDS):
                 continue
-            if not self._stop.is_set() and not self._has_too_many_abandoned():
+            if not self._has_too_many_abandoned() and self._pace.wait(self._stop):
                 return True
             self._slots.release()
             self._stop.wait(_SLOT_SECONDS)

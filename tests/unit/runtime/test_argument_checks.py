@@ -43,6 +43,7 @@ WRONG = [
     ("run", "timeout", "60"),
     ("worker", "concurrency", "4"),
     ("worker", "concurrency", True),
+    ("worker", "max_per_second", "1"),
     ("worker", "task_heartbeat_in_seconds", "60"),
 ]
 
