@@ -13,7 +13,7 @@ import pytest
 
 import floto
 from floto.adapters.sqlite import SqliteService
-from floto.adapters.sqlite.group_commit import Write
+from floto.adapters.sqlite.group_commit import Job, Write
 from floto.adapters.sqlite.wait_queue import Poll
 from floto.core.engine import commands as c
 from floto.core.engine.stores.records import TaskQueue
@@ -139,7 +139,7 @@ def test_refused_report_gets_no_task_of_another_report_in_its_batch(tmp_path: Pa
 
         poll = _poll(service)
         refused = Write(partial(_complete, service, token), poll)
-        host._execute([Write(partial(_complete, service, token)), refused, poll])  # noqa: SLF001 - as above
+        host._execute([Write(partial(_complete, service, token)), refused])  # noqa: SLF001 - as above
         with pytest.raises(floto.UnknownResource):
             refused.outcome()
         assert poll.is_done
@@ -157,11 +157,11 @@ def test_task_that_has_waited_is_claimed_before_the_next_report_of_a_batch(tmp_p
         clock.now += timedelta(seconds=1)
         host = service._host  # noqa: SLF001 - to have both in one batch
         polls = [_poll(service), _poll(service)]
-        jobs = [
+        jobs: list[Job] = [
             Write(partial(_complete, service, task.token), poll)
             for task, poll in zip(tasks, polls, strict=True)
         ]
-        host._execute([jobs[0], polls[0], jobs[1], polls[1]])  # noqa: SLF001 - as above
+        host._execute(jobs)  # noqa: SLF001 - as above
         assert [poll.task.execution.workflow_id for poll in polls] == ["waiting", "second"]
 
 

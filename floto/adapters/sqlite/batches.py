@@ -25,7 +25,7 @@ from __future__ import annotations
 
 import logging
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from datetime import datetime, timedelta
 from functools import partial
@@ -142,7 +142,7 @@ class Batches:
     def _abandon(self, batch: list[Job], error: BaseException) -> None:
         """Queue the polls if the lock was missing; fail every other job that is not done."""
         failure = error if isinstance(error, Exception) else ServiceUnavailable("interrupted")
-        for job in batch:
+        for job in [*batch, *_companions(batch)]:
             if job.is_done:
                 continue
             if isinstance(job, Poll):
@@ -164,7 +164,8 @@ class Batches:
             with self._store.snapshot():
                 for job in reads:
                     job.attempt(partial(job.call, now))
-        self._wait_queue.add(poll for poll in polls if not poll.is_companion)
+        self._wait_queue.add(polls)
+        polls += _companions(batch)
         polled = {poll.task_queue for poll in polls}
         self._execute_in_rounds(now, writes, polled)
         for poll in polls:
@@ -350,3 +351,9 @@ class Batches:
     def _recover(self) -> None:
         if self._recovery.redeliver():
             self._database.cut_log()
+
+
+def _companions(batch: Iterable[Job]) -> list[Poll]:
+    """Return the polls that calls of a batch have brought."""
+    companions = [job.companion for job in batch if isinstance(job, Write)]
+    return [poll for poll in companions if isinstance(poll, Poll)]

@@ -63,9 +63,6 @@ class Job:
         self.is_done = False
         #: True while the thread of this job is to lead the next batch.
         self.is_leader = False
-        self.companion: Job | None = None
-        #: True for the companion of another job, for which no thread waits.
-        self.is_companion = False
         self._result: Any = None
         self._error: Exception | None = None
         # A bare lock takes a sixth of the time of a ``concurrent.futures.Future``.
@@ -100,8 +97,6 @@ class Job:
 
     def wake(self) -> None:
         """Wake the waiting thread, or let its next ``wait`` return at once; or call the callback."""
-        if self.is_companion:
-            return
         if self.notify is not None:
             self.notify(self)
             return
@@ -121,14 +116,12 @@ class Write(Job):
 
     Args:
         call: The call.
-        companion: Another job of the same thread, which is executed in the same batch, after it.
+        companion: Another job, for which no thread waits: it is executed in the same batch, after this one.
     """
 
     def __init__(self, call: Call, companion: Job | None = None) -> None:
         super().__init__(call)
         self.companion = companion
-        if companion is not None:
-            companion.is_companion = True
 
     def outcome(self) -> Any:
         """Return the result, or that of the companion if there is one; or raise the error."""
@@ -261,7 +254,7 @@ class GroupCommit:
             leads: Lead in this thread also for a job that no thread waits for.
         """
         with self._lock:
-            self._queue += _with_companion(job)
+            self._queue.append(job)
             # Not the attribute below: the present leader may set it, and then another thread leads.
             is_leader = job.is_leader = not self._has_leader
             self._has_leader = True
@@ -295,8 +288,7 @@ class GroupCommit:
         with self._lock:
             if job not in self._queue:
                 return False
-            for each in _with_companion(job):
-                self._queue.remove(each)
+            self._queue.remove(job)
             passes_on = job.is_leader and job.notify is None
             if passes_on:
                 job.is_leader = False
@@ -308,17 +300,14 @@ class GroupCommit:
         with self._lock:
             job.is_leader = False
             if threading.current_thread() is threading.main_thread():
-                own = _with_companion(job)
-                for each in own:
-                    self._queue.remove(each)
-                return own
+                self._queue.remove(job)
+                return [job]
             batch, self._queue = self._queue, []
             return batch
 
     def _pass_leadership(self) -> Job | None:
         """Let another thread lead the next batch; return its job if there is no other thread for it."""
         with self._lock:
-            # A companion comes after its job, which leads for both.
             leader = self._queue[0] if self._queue else None
             self._has_leader = leader is not None
             if leader is None:
@@ -335,10 +324,6 @@ class GroupCommit:
             return self._writer.takes(partial(self.lead, leader))
         leader.lead_in(partial(self.lead, leader))
         return True
-
-
-def _with_companion(job: Job) -> list[Job]:
-    return [job] if job.companion is None else [job, job.companion]
 
 
 def _is_past(end: float | None) -> bool:
