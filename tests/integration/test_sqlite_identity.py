@@ -21,8 +21,9 @@ import pytest
 
 from floto.adapters.processes.leases import Leases
 from floto.adapters.sqlite import SqliteService
-from floto.adapters.sqlite.storage import database, listings, schema
+from floto.adapters.sqlite.storage import database, schema
 from floto.adapters.sqlite.storage.backup import back_up
+from floto.adapters.sqlite.storage.listings import Listings
 from floto.adapters.sqlite.storage.sqlite_errors import DatabaseGone
 from floto.core.engine.stores.records import ListingQuery
 from floto.core.errors import ServiceError, ServiceUnavailable
@@ -254,9 +255,9 @@ def test_runs_of_a_migrated_file_can_be_listed_by_tag(tmp_path: Path, name: str)
         oldest = datetime(2026, 1, 1, tzinfo=UTC)
         for tag, workflow_ids in (("open", {"open"}), ("old", {"closed"})):
             listing = ListingQuery(domain="floto", is_closed=True, oldest=oldest, tag=tag)
-            found = listings.listed(db, listing, 10, None)
+            found = Listings(db).listed(listing, 10, None)
             assert {record.info.execution.workflow_id for record in found} == workflow_ids
-            assert listings.count(db, listing) == 1
+            assert Listings(db).count_listed(listing) == 1
 
 
 def test_failed_migration_leaves_the_file_unchanged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from floto.adapters.sqlite import SqliteService
-from floto.adapters.sqlite.storage import database, listings
+from floto.adapters.sqlite.storage import database
+from floto.adapters.sqlite.storage.listings import Listings
 from floto.core.engine.stores.records import ListingQuery, Position, Record
 from floto.core.swf.service import StartRequest
 from floto.core.swf.shapes import WorkflowType
@@ -47,9 +48,9 @@ def executed(db: sqlite3.Connection, listing: ListingQuery) -> list[str]:
     """The statements that two pages and a count of a listing execute, with their values."""
     statements: list[str] = []
     db.set_trace_callback(statements.append)
-    listings.listed(db, listing, 10, None)
-    listings.listed(db, listing, 10, Position(BEGAN + timedelta(minutes=20), 7))
-    listings.count(db, listing)
+    Listings(db).listed(listing, 10, None)
+    Listings(db).listed(listing, 10, Position(BEGAN + timedelta(minutes=20), 7))
+    Listings(db).count_listed(listing)
     db.set_trace_callback(None)
     return statements
 
@@ -110,7 +111,7 @@ def instructions(db: sqlite3.Connection, listing: ListingQuery, after: Position 
         return 0
 
     db.set_progress_handler(count, 100)
-    assert len(listings.listed(db, listing, 10, after)) == 10
+    assert len(Listings(db).listed(listing, 10, after)) == 10
     db.set_progress_handler(None, 0)
     return found[0]
 
@@ -154,7 +155,7 @@ def fill(path: Path) -> None:
 def test_pages_and_counts_equal_a_linear_scan(tmp_path: Path, name: str, time: str) -> None:
     fill(tmp_path / "db")
     with closing(database.connect_reading(str(tmp_path / "db"))) as db:
-        records = list(listings.records(db, ""))
+        records = list(Listings(db).records("FROM runs"))
         sizes = set()
         for listing in variants(name, time):
 
@@ -163,10 +164,10 @@ def test_pages_and_counts_equal_a_linear_scan(tmp_path: Path, name: str, time: s
 
             expected = sorted(filter(listing.has, records), key=position, reverse=listing.newest_first)
             found: list[Record] = []
-            while page := listings.listed(db, listing, 3, Position(*position(found[-1])) if found else None):
+            while page := Listings(db).listed(listing, 3, Position(*position(found[-1])) if found else None):
                 found.extend(page)
             assert found == expected
-            assert listings.count(db, listing) == len(expected)
+            assert Listings(db).count_listed(listing) == len(expected)
             sizes.add(len(expected))
         assert max(sizes) > 0 or (name, time) == ("workflow id", "open")
 
@@ -174,11 +175,11 @@ def test_pages_and_counts_equal_a_linear_scan(tmp_path: Path, name: str, time: s
 def test_combined_filters_all_restrict(tmp_path: Path) -> None:
     fill(tmp_path / "db")
     with closing(database.connect_reading(str(tmp_path / "db"))) as db:
-        records = list(listings.records(db, ""))
+        records = list(Listings(db).records("FROM runs"))
         for is_closed, fields in product((True, False), ({"workflow_id": "wf-2"}, {"type_name": "two"})):
             for tag, status in product(("even", "odd", None), ("TERMINATED", None)):
                 more: dict[str, Any] = {**fields, "tag": tag, "close_status": status}
                 listing = ListingQuery(domain="other", is_closed=is_closed, oldest=BEGAN, **more)
                 expected = {record.number for record in filter(listing.has, records)}
-                assert {record.number for record in listings.listed(db, listing, 100, None)} == expected
-                assert listings.count(db, listing) == len(expected)
+                assert {record.number for record in Listings(db).listed(listing, 100, None)} == expected
+                assert Listings(db).count_listed(listing) == len(expected)

@@ -31,39 +31,160 @@ _KEYS = ("workflow_id", "type_name", "close_status")
 _EQUAL = (*_KEYS, "type_version")
 
 
-def records(db: sqlite3.Connection, which: str, *values: Any) -> Iterator[Record]:
-    """Yield the runs that a query selects.
+class Listings:
+    """Runs, domains and types of a file: the part of a ``RunStore`` that SWF's lists show.
 
     Args:
         db: The connection.
-        which: The rest of the SELECT statement.
-        values: The values of its placeholders.
     """
-    return _records(db, f"FROM runs {which}", values)
 
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._connect(db)
 
-def listed(db: sqlite3.Connection, listing: ListingQuery, most: int, after: Position | None) -> list[Record]:
-    """Return at most ``most`` runs of a listing, in its order, after a position."""
-    found = _Source.of(listing)
-    conditions, values = found.where(listing, after)
-    way = "DESC" if listing.newest_first else "ASC"
-    order = f"ORDER BY {found.at} {way}, {found.number} {way} LIMIT ?"
-    rest = f"FROM {found.indexed} {found.joined} WHERE {conditions} {order}"
-    return list(_records(db, rest, (*values, most)))
+    def _connect(self, db: sqlite3.Connection) -> None:
+        self._db = db
+        #: Number of times that this has written to the database.
+        self._writes = 0
+        # The following caches are valid until another process commits.
+        self._domains: dict[str, Domain] = {}
+        self._types: dict[tuple[str, _Type], RegisteredType] = {}
 
+    def _written(self) -> sqlite3.Connection:
+        """Return the connection; a store that writes first writes all changes of its transaction so far."""
+        return self._db
 
-def count(db: sqlite3.Connection, listing: ListingQuery) -> int:
-    """Return the number of runs of a listing."""
-    found = _Source.of(listing)
-    conditions, values = found.where(listing)
-    joined = found.joined if any(getattr(listing, name) is not None for name in _EQUAL) else ""
-    sql = f"SELECT count(*) FROM {found.indexed} {joined} WHERE {conditions}"  # noqa: S608 - SQL of ours
-    return int(db.execute(sql, values).fetchone()[0])
+    def _write_now(self, sql: str, *values: Any) -> None:
+        self._writes += 1
+        self._db.execute(sql, values)
 
+    def latest(self, domain: str, workflow_id: str) -> Record | None:
+        """Return the run of a workflow id that started last, or None."""
+        which = "FROM runs WHERE domain = ? AND workflow_id = ? ORDER BY number DESC LIMIT 1"
+        return next(self.records(which, domain, workflow_id), None)
 
-def _records(db: sqlite3.Connection, rest: str, values: Sequence[Any]) -> Iterator[Record]:
-    for row in db.execute(f"SELECT {_COLUMNS} {rest}", values):
-        yield _record(row)
+    def record(self, run_id: str) -> Record | None:
+        """Return the record of a run, open or closed, or None."""
+        return next(self.records("FROM runs WHERE run_id = ?", run_id), None)
+
+    def listed(self, listing: ListingQuery, most: int, after: Position | None = None) -> Sequence[Record]:
+        """Return at most ``most`` runs of a listing, in its order, after a position."""
+        found = _Source.of(listing)
+        conditions, values = found.where(listing, after)
+        way = "DESC" if listing.newest_first else "ASC"
+        order = f"ORDER BY {found.at} {way}, {found.number} {way} LIMIT ?"
+        which = f"FROM {found.indexed} {found.joined} WHERE {conditions} {order}"
+        return list(self.records(which, *values, most))
+
+    def count_listed(self, listing: ListingQuery) -> int:
+        """Return the number of runs of a listing."""
+        found = _Source.of(listing)
+        conditions, values = found.where(listing)
+        joined = found.joined if any(getattr(listing, name) is not None for name in _EQUAL) else ""
+        sql = f"SELECT count(*) FROM {found.indexed} {joined} WHERE {conditions}"  # noqa: S608 - SQL of ours
+        return int(self._written().execute(sql, values).fetchone()[0])
+
+    def records(self, which: str, *values: Any) -> Iterator[Record]:
+        """Yield the runs that a query selects; ``which`` is the SELECT statement without its columns."""
+        return map(_record, self._written().execute(f"SELECT {_COLUMNS} {which}", values))
+
+    def domain(self, name: str) -> Domain | None:
+        """Return a registered domain, or None."""
+        if name not in self._domains:
+            self._domains.update((name, each) for each in self._select_domains("WHERE name = ?", name))
+        return self._domains.get(name)
+
+    def domains(self) -> Sequence[Domain]:
+        """Return all domains, ordered by name."""
+        return self._select_domains("ORDER BY name")
+
+    def _select_domains(self, which: str, *values: str) -> list[Domain]:
+        """Return the domains that a query selects; ``which`` is the rest of the SELECT statement."""
+        columns = "name, retention, description, is_deprecated, tags"
+        rows = self._db.execute(f"SELECT {columns} FROM domains {which}", values)  # noqa: S608 - SQL of ours
+        return [
+            Domain(
+                name=name,
+                retention=retention,
+                description=from_text(description),
+                is_deprecated=bool(is_deprecated),
+                tags=json.loads(tags),
+            )
+            for name, retention, description, is_deprecated, tags in rows
+        ]
+
+    def put_domain(self, domain: Domain) -> None:
+        """Insert a domain, or update its status and tags."""
+        self._domains.pop(domain.name, None)
+        self._write_now(
+            "INSERT INTO domains (name, retention, description, is_deprecated, tags) VALUES (?, ?, ?, ?, ?)"
+            " ON CONFLICT (name) DO UPDATE SET is_deprecated = excluded.is_deprecated, tags = excluded.tags",
+            domain.name,
+            domain.retention,
+            to_text(domain.description),
+            domain.is_deprecated,
+            json.dumps(domain.tags),
+        )
+
+    def registered(self, domain: str, type_: _Type) -> RegisteredType | None:
+        """Return a registered type, or None."""
+        key = domain, type_
+        if key not in self._types:
+            which = "AND name = ? AND version = ?"
+            found = self._select_types(domain, type(type_), which, type_.name, type_.version)
+            self._types.update((key, each) for each in found)
+        return self._types.get(key)
+
+    def types(self, domain: str, kind: type[_Type], name: str | None = None) -> Sequence[RegisteredType]:
+        """Return the types of a kind, or those with one name, ordered by name and version."""
+        if name is None:
+            return self._select_types(domain, kind, "ORDER BY name, version")
+        return self._select_types(domain, kind, "AND name = ? ORDER BY version", name)
+
+    def _select_types(self, domain: str, kind: type[_Type], which: str, *values: str) -> list[RegisteredType]:
+        """Return the types of a class and a domain; ``which`` is the rest of the SELECT statement."""
+        columns = "name, version, defaults, description, created_at, deprecated_at"
+        sql = f"SELECT {columns} FROM types WHERE domain = ? AND kind = ? {which}"  # noqa: S608 - SQL of ours
+        rows = self._db.execute(sql, (domain, kind.__name__, *values))
+        return [
+            RegisteredType(
+                type=kind(name, version),
+                defaults=from_json(_DEFAULTS[kind], defaults),
+                description=from_text(description),
+                created_at=from_ms(created_at),
+                deprecated_at=None if deprecated_at is None else from_ms(deprecated_at),
+            )
+            for name, version, defaults, description, created_at, deprecated_at in rows
+        ]
+
+    def put_type(self, domain: str, registered: RegisteredType) -> None:
+        """Insert a type, or update its status."""
+        type_, deprecated_at = registered.type, registered.deprecated_at
+        self._types.pop((domain, type_), None)
+        self._write_now(
+            "INSERT INTO types"
+            " (domain, kind, name, version, defaults, description, created_at, deprecated_at)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+            " ON CONFLICT DO UPDATE SET deprecated_at = excluded.deprecated_at",
+            domain,
+            type(type_).__name__,
+            type_.name,
+            type_.version,
+            write_json(registered.defaults),
+            to_text(registered.description),
+            to_ms(registered.created_at),
+            None if deprecated_at is None else to_ms(deprecated_at),
+        )
+
+    def drop_type(self, domain: str, type_: _Type) -> None:
+        """Delete a type."""
+        self._types.pop((domain, type_), None)
+        self._write_now(
+            "DELETE FROM types WHERE domain = ? AND kind = ? AND name = ? AND version = ?",
+            domain,
+            type(type_).__name__,
+            type_.name,
+            type_.version,
+        )
 
 
 #: A condition, and the values of its placeholders.
@@ -141,77 +262,4 @@ def _record(row: tuple[Any, ...]) -> Record:
         cancel_requested=bool(cancel_requested),
         execution_context=from_text(context),
         activity_at=None if activity_at is None else from_ms(activity_at),
-    )
-
-
-def domains(db: sqlite3.Connection, which: str, *values: str) -> list[Domain]:
-    """Return the domains that a query selects; ``which`` is the rest of the SELECT statement."""
-    sql = f"SELECT name, retention, description, is_deprecated, tags FROM domains {which}"  # noqa: S608 - SQL of ours
-    return [
-        Domain(
-            name=name,
-            retention=retention,
-            description=from_text(description),
-            is_deprecated=bool(is_deprecated),
-            tags=json.loads(tags),
-        )
-        for name, retention, description, is_deprecated, tags in db.execute(sql, values)
-    ]
-
-
-def put_domain(db: sqlite3.Connection, domain: Domain) -> None:
-    """Insert a domain, or update its status and tags."""
-    description, tags = to_text(domain.description), json.dumps(domain.tags)
-    db.execute(
-        "INSERT INTO domains (name, retention, description, is_deprecated, tags) VALUES (?, ?, ?, ?, ?)"
-        " ON CONFLICT (name) DO UPDATE SET is_deprecated = excluded.is_deprecated, tags = excluded.tags",
-        (domain.name, domain.retention, description, domain.is_deprecated, tags),
-    )
-
-
-def types(
-    db: sqlite3.Connection, domain: str, kind: type[_Type], which: str, *values: str
-) -> list[RegisteredType]:
-    """Return the types of a class and a domain; ``which`` is the rest of the SELECT statement."""
-    columns = "name, version, defaults, description, created_at, deprecated_at"
-    sql = f"SELECT {columns} FROM types WHERE domain = ? AND kind = ? {which}"  # noqa: S608 - SQL of ours
-    return [
-        RegisteredType(
-            type=kind(name, version),
-            defaults=from_json(_DEFAULTS[kind], defaults),
-            description=from_text(description),
-            created_at=from_ms(created_at),
-            deprecated_at=None if deprecated_at is None else from_ms(deprecated_at),
-        )
-        for name, version, defaults, description, created_at, deprecated_at in db.execute(
-            sql, (domain, kind.__name__, *values)
-        )
-    ]
-
-
-def put_type(db: sqlite3.Connection, domain: str, registered: RegisteredType) -> None:
-    """Insert a type, or update its status."""
-    type_, deprecated_at = registered.type, registered.deprecated_at
-    db.execute(
-        "INSERT INTO types (domain, kind, name, version, defaults, description, created_at, deprecated_at)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
-        " ON CONFLICT DO UPDATE SET deprecated_at = excluded.deprecated_at",
-        (
-            domain,
-            type(type_).__name__,
-            type_.name,
-            type_.version,
-            write_json(registered.defaults),
-            to_text(registered.description),
-            to_ms(registered.created_at),
-            None if deprecated_at is None else to_ms(deprecated_at),
-        ),
-    )
-
-
-def drop_type(db: sqlite3.Connection, domain: str, type_: _Type) -> None:
-    """Delete a type."""
-    db.execute(
-        "DELETE FROM types WHERE domain = ? AND kind = ? AND name = ? AND version = ?",
-        (domain, type(type_).__name__, type_.name, type_.version),
     )

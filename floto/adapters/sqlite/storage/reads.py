@@ -19,8 +19,8 @@ from typing import Any
 
 from rpds import HashTrieMap
 
-from floto.adapters.sqlite.storage import listings
 from floto.adapters.sqlite.storage.database import leave
+from floto.adapters.sqlite.storage.listings import Listings
 from floto.adapters.sqlite.storage.rows import (
     CLIENTS,
     CachedRun,
@@ -32,14 +32,12 @@ from floto.adapters.sqlite.storage.rows import (
     weight,
 )
 from floto.adapters.sqlite.storage.schema import RUNS, Sql
-from floto.core.engine.registration.registered_types import Domain, RegisteredType
 from floto.core.engine.run import EngineRun, Heartbeat
 from floto.core.engine.stores.open_runs import OpenRun, OpenRuns
-from floto.core.engine.stores.records import ListingQuery, Position, Record
 from floto.core.engine.tokens import TaskKind
 from floto.core.state.fold import trace
 from floto.core.swf.events import Event
-from floto.core.swf.shapes import ActivityType, WorkflowExecution, WorkflowType
+from floto.core.swf.shapes import WorkflowExecution
 from floto.core.swf.wire import from_ms
 
 log = logging.getLogger("floto")
@@ -83,7 +81,7 @@ class Cache:
         self._size -= self._entries.pop(run_id, (None, 0))[1]
 
 
-class ReadStore:
+class ReadStore(Listings):
     """The part of a ``RunStore`` that reads, on one connection of a database."""
 
     #: True for the store of queries, which reads open runs when it needs them.
@@ -97,7 +95,8 @@ class ReadStore:
             lease: The lease of this process.
             leases: The lease that becomes the owner of a claimed task, by the kind of task.
         """
-        self._db, self._lease, self._leases = db, lease, leases
+        self._connect(db)
+        self._lease, self._leases = lease, leases
         self._cache = Cache()
         self._open = OpenRuns(leases, lease)
         #: False while the open runs have to be read from the file.
@@ -109,13 +108,6 @@ class ReadStore:
         #: Leases of other processes that were seen as owners of tasks.
         self._others: set[str] = set()
         self._version = -1
-        # The following caches are valid until another process commits.
-        self._domains: dict[str, Domain] = {}
-        self._types: dict[tuple[str, ActivityType | WorkflowType], RegisteredType] = {}
-
-    def _written(self) -> sqlite3.Connection:
-        """Return the connection; a store that writes first writes all changes of its transaction so far."""
-        return self._db
 
     def _one(self, sql: str, *values: Any) -> Any:
         return self._written().execute(sql, values).fetchone()
@@ -146,33 +138,6 @@ class ReadStore:
         self._version = version
         return has_changed
 
-    def domain(self, name: str) -> Domain | None:
-        """Return a registered domain, or None."""
-        if name not in self._domains:
-            self._domains.update((name, each) for each in listings.domains(self._db, "WHERE name = ?", name))
-        return self._domains.get(name)
-
-    def domains(self) -> Sequence[Domain]:
-        """Return all domains, ordered by name."""
-        return listings.domains(self._db, "ORDER BY name")
-
-    def registered(self, domain: str, type_: ActivityType | WorkflowType) -> RegisteredType | None:
-        """Return a registered type, or None."""
-        key = domain, type_
-        if key not in self._types:
-            which = "AND name = ? AND version = ?"
-            found = listings.types(self._db, domain, type(type_), which, type_.name, type_.version)
-            self._types.update((key, each) for each in found)
-        return self._types.get(key)
-
-    def types(
-        self, domain: str, kind: type[ActivityType | WorkflowType], name: str | None = None
-    ) -> Sequence[RegisteredType]:
-        """Return the types of a kind, or those with one name, ordered by name and version."""
-        if name is None:
-            return listings.types(self._db, domain, kind, "ORDER BY name, version")
-        return listings.types(self._db, domain, kind, "AND name = ? ORDER BY version", name)
-
     def load(self, run_id: str) -> EngineRun | None:
         """Return an open run, or None."""
         entry = self._cached(run_id)
@@ -201,23 +166,6 @@ class ReadStore:
     def count_open(self, domain: str) -> int:
         """Return the number of open runs of a domain."""
         return self.open_runs().count(domain)
-
-    def latest(self, domain: str, workflow_id: str) -> Record | None:
-        """Return the run of a workflow id that started last, or None."""
-        which = "WHERE domain = ? AND workflow_id = ? ORDER BY number DESC LIMIT 1"
-        return next(listings.records(self._written(), which, domain, workflow_id), None)
-
-    def record(self, run_id: str) -> Record | None:
-        """Return the record of a run, open or closed, or None."""
-        return next(listings.records(self._written(), "WHERE run_id = ?", run_id), None)
-
-    def listed(self, listing: ListingQuery, most: int, after: Position | None = None) -> Sequence[Record]:
-        """Return at most ``most`` runs of a listing, in its order, after a position."""
-        return listings.listed(self._written(), listing, most, after)
-
-    def count_listed(self, listing: ListingQuery) -> int:
-        """Return the number of runs of a listing."""
-        return listings.count(self._written(), listing)
 
     def history(self, run_id: str, after: int = 0, most: int | None = None) -> tuple[Event, ...]:
         """Return at most ``most`` events of a run with an id above ``after``."""

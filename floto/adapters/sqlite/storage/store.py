@@ -18,12 +18,11 @@ from typing import Self
 
 from attrs import evolve
 
-from floto.adapters.sqlite.storage import listings, rows
+from floto.adapters.sqlite.storage import rows
 from floto.adapters.sqlite.storage.database import Database, begin, leave
 from floto.adapters.sqlite.storage.reads import NEVER, Cache, ReadStore
 from floto.adapters.sqlite.storage.rows import CLIENTS, CachedRun, StagedRun
 from floto.adapters.sqlite.storage.schema import Sql
-from floto.core.engine.registration.registered_types import Domain, RegisteredType
 from floto.core.engine.run import EngineRun
 from floto.core.engine.stores.changes import Changes, all_entries
 from floto.core.engine.stores.open_runs import OpenRun
@@ -31,7 +30,6 @@ from floto.core.engine.stores.records import TaskQueue
 from floto.core.engine.stores.store import Deadline, Ready
 from floto.core.engine.tokens import TaskKind, Token
 from floto.core.swf.events import Event
-from floto.core.swf.shapes import ActivityType, WorkflowType
 from floto.core.swf.wire import from_ms, to_ms
 
 log = logging.getLogger("floto")
@@ -90,8 +88,6 @@ class SqliteStore(ReadStore):
         self._staged: dict[str, StagedRun] = {}
         self._reworked: dict[str, None] = {}
         self._undo: list[_Undo] = []
-        #: Number of times that the transaction has written to the database.
-        self._writes = 0
         self._at_once = False
 
     @property
@@ -183,24 +179,6 @@ class SqliteStore(ReadStore):
         if self._is_changing:
             self._is_read = self._is_changing = False
         return super().refresh()
-
-    def put_domain(self, domain: Domain) -> None:
-        """Insert or update a domain."""
-        self._domains.pop(domain.name, None)
-        self._writes += 1
-        listings.put_domain(self._db, domain)
-
-    def put_type(self, domain: str, registered: RegisteredType) -> None:
-        """Insert or update a type."""
-        self._types.pop((domain, registered.type), None)
-        self._writes += 1
-        listings.put_type(self._db, domain, registered)
-
-    def drop_type(self, domain: str, type_: ActivityType | WorkflowType) -> None:
-        """Delete a type."""
-        self._types.pop((domain, type_), None)
-        self._writes += 1
-        listings.drop_type(self._db, domain, type_)
 
     def load(self, run_id: str) -> EngineRun | None:
         """Return an open run, or None."""
