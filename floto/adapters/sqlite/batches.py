@@ -131,7 +131,7 @@ class Batches:
         except BaseException as raised:
             error = raised
             if isinstance(raised, DatabaseGone):
-                self._wait_queue.fail(raised)
+                self._wait_queue.end(self._wait_queue.all_task_queues(), raised)
             if not isinstance(raised, Exception):
                 raise
         finally:
@@ -177,12 +177,8 @@ class Batches:
         for left in reversed(range(_ROUNDS)):
             if not (writes or self._claimable(polled)):
                 return
-            serving = self._execute_as_group(now, writes, polled, is_last=not left)
-            if serving is not None:
-                writes = []
-                # Without a response at once, they fire with the next batch.
-                if not (serving.has_responded and self._store.is_due(now)):
-                    return
+            if self._execute_as_group(now, writes, polled, is_last=not left):
+                return
             self._fire_deadlines(now)
 
     def _tell_others(self) -> None:
@@ -219,18 +215,18 @@ class Batches:
 
     def _execute_as_group(
         self, now: datetime, writes: list[Write], polled: set[TaskQueue], *, is_last: bool
-    ) -> Serving | None:
-        """Execute calls, and claim tasks for pending polls, in one transaction.
+    ) -> bool:
+        """Execute calls, which are removed, and claim tasks for pending polls, in one transaction.
 
-        Returns None, without executing anything, if deadlines are due that must fire first, unless this is
-        the last transaction of the batch.
+        Returns False if deadlines are due that must fire before more is done. If they were due before this
+        transaction, it does nothing, unless it is the last one of the batch.
         """
         outcomes: list[Outcome] = []
         serving = Serving(self._store, self._wait_queue, now)
         try:
             with self._store.transaction():
                 if self._store.is_due(now) and not is_last:
-                    return None
+                    return False
                 self.serving = serving
                 try:
                     for job in writes:
@@ -250,11 +246,13 @@ class Batches:
                 self._end_companion(writes[0])
                 writes.pop().fail(error)
             self._execute_one_by_one(now, writes, polled)
-            return Serving(self._store, self._wait_queue, now)
+            return True
         for job, (result, fault) in zip(writes, outcomes, strict=True):
             job.finish(result) if fault is None else job.fail(fault)
+        writes.clear()
         serving.complete()
-        return serving
+        # Those that became due without a response at once fire with the next batch.
+        return not (serving.has_responded and self._store.is_due(now))
 
     def _outcome(self, job: Write, now: datetime, serving: Serving) -> Outcome:
         """Execute a call in the shared transaction; a refused call leaves nothing in it."""

@@ -184,20 +184,11 @@ class WaitQueue:
         with self._lock:
             return set(self._polls)
 
-    def fail(self, error: Exception) -> None:
-        """Complete every pending poll with an error."""
-        with self._lock:
-            polls = [poll for queue in self._polls.values() for poll in queue]
-            self._polls.clear()
-        for poll in polls:
-            poll.fail(error)
-            poll.wake()
-
-    def end(self, task_queues: Iterable[TaskQueue]) -> None:
-        """Complete the pending polls of these task queues without a task."""
+    def end(self, task_queues: Iterable[TaskQueue], error: Exception | None = None) -> None:
+        """Complete the pending polls of these task queues, with an error or without a task."""
         for task_queue in task_queues:
             while (poll := self.take(task_queue)) is not None:
-                poll.finish(None)
+                poll.finish(None) if error is None else poll.fail(error)
                 poll.wake()
 
     def dismiss(self) -> None:
