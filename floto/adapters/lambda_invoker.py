@@ -86,7 +86,7 @@ class Invoker:
     def _next(self) -> LambdaTask | None:
         engine = self._host.engine
         try:
-            self._host.look()
+            # As every batch, this fires due deadlines and reads what other processes have committed.
             for domain in self._host.read(lambda _now: self._host.store.domains()):
                 name = domain.name
                 task_queue = TaskQueue(name, TaskKind.LAMBDA, LAMBDA_LIST)

@@ -169,11 +169,11 @@ def test_polls_are_served_after_an_os_error_in_the_watcher(
         host, met = service._host, threading.Event()  # noqa: SLF001 - the thread that looks out for others
         look = host.look
 
-        def failing() -> bool:
+        def failing() -> None:
             if not met.is_set():
                 met.set()
                 raise OSError(24, "Too many open files")
-            return look()
+            look()
 
         monkeypatch.setattr(host, "look", failing)
         with ThreadPoolExecutor(1) as threads:

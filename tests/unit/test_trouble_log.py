@@ -177,10 +177,10 @@ def test_failing_watcher_is_logged_once_and_on_recovery(
         host = service._host  # noqa: SLF001 - the thread that looks for tasks of other processes
         look = host.look
 
-        def failing() -> bool:
+        def failing() -> None:
             if failures:
                 raise failures.pop()
-            return look()
+            look()
 
         monkeypatch.setattr(host, "look", failing)
         threads.submit(service.poll_for_decision_task, "decide", "me", PATIENCE)

@@ -31,7 +31,6 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from datetime import datetime
 from functools import partial
 from queue import SimpleQueue
@@ -135,21 +134,16 @@ class Read(Job):
 
 @frozen
 class Begun:
-    """A job that no thread waits for; ``usable`` translates its errors."""
+    """A job that no thread waits for, as a ``PendingCall``."""
 
     job: Job
-    usable: Callable[[], AbstractContextManager[None]]
+    outcome: Callable[[], Any]
     withdraw: Callable[[], bool]
 
     @property
     def is_done(self) -> bool:
         """True if the job has a result or an error."""
         return self.job.is_done
-
-    def outcome(self) -> Any:
-        """Return the result, or raise the error."""
-        with self.usable():
-            return self.job.outcome()
 
 
 class Writer:

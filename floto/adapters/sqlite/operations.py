@@ -8,7 +8,6 @@ from datetime import datetime
 from functools import partial
 from operator import itemgetter
 from pathlib import Path
-from typing import Any
 
 from floto.adapters import model
 from floto.adapters.clock import utc_now
@@ -89,12 +88,14 @@ class SqliteOperations:
             ServiceError: if the service is closed, or the file is damaged or gone.
         """
         checked = model.check(operation, request)
-        task_queue = self.task_queue(operation, checked, region)
-        if task_queue is None:
-            return self._once(operation, checked, region)
-        self._host.presence.saw(self._poller(task_queue, checked.get("identity", ""), None))
-        poll = Poll(task_queue, self._take(operation, checked, region), waits=True)
-        task: Response | None = self._host.poll(poll, self._poll_seconds, _token_of)
+        if is_query(operation):
+            return self._host.query(lambda _store, now: self._queries.call(operation, checked, now, region))
+        job = self._job(operation, checked, region)
+        if not isinstance(job, Poll):
+            response: Response = self._host.wait_for(job)
+            return response
+        self._host.presence.saw(self._poller(job.task_queue, checked.get("identity", ""), None))
+        task: Response | None = self._host.poll(job, self._poll_seconds, _token_of)
         return dict(IDLE[operation]) if task is None else task
 
     def begin(self, operation: str, request: Request, region: str, notify: Callable[[], None]) -> PendingCall:
@@ -109,13 +110,7 @@ class SqliteOperations:
         Raises:
             ServiceError: if the file is read-only.
         """
-        task_queue = self.task_queue(operation, request, region)
-        if task_queue is not None:
-            poll = Poll(task_queue, self._take(operation, request, region), waits=True)
-            return self._host.begin(poll, lambda _job: notify())
-        execute = partial(self._api.call, operation, request, region=region)
-        job: Job = Read(execute) if operation in _POLLS else Write(execute)
-        return self._host.begin(job, lambda _job: notify())
+        return self._host.begin(self._job(operation, request, region), lambda _job: notify())
 
     def check(self) -> None:
         """Read from the file itself, past every cache; raise an error if it cannot be read."""
@@ -173,17 +168,16 @@ class SqliteOperations:
             self._invoker.close()
         self._host.close()
 
-    def _once(self, operation: str, request: Request, region: str) -> Response:
-        if is_query(operation):
-            return self._host.query(lambda _store, now: self._queries.call(operation, request, now, region))
+    def _job(self, operation: str, request: Request, region: str) -> Job:
+        """Return the job of an operation that is not a query."""
         execute = partial(self._api.call, operation, request, region=region)
-        return self._host.read(execute) if operation in _POLLS else self._host.write(execute)
+        task_queue = self.task_queue(operation, request, region)
+        if task_queue is None:
+            # A poll for a later page of a task's history only reads.
+            return Read(execute) if operation in _POLLS else Write(execute)
 
-    def _take(
-        self, operation: str, request: Request, region: str
-    ) -> Callable[[datetime], dict[str, Any] | None]:
         def take(now: datetime) -> Response | None:
-            response = self._api.call(operation, request, now, region)
+            response = execute(now)
             return response if "taskToken" in response else None
 
-        return take
+        return Poll(task_queue, take, waits=True)

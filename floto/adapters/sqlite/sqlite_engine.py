@@ -189,7 +189,7 @@ class SqliteEngine:
         Args:
             call: Called with the current time, perhaps in another thread.
         """
-        found: T = self._outcome(Read(call))
+        found: T = self.wait_for(Read(call))
         return found
 
     def write(self, call: Callable[[datetime], T]) -> T:
@@ -199,7 +199,7 @@ class SqliteEngine:
             call: Called with the current time, perhaps in another thread, and a second time if its first
                 transaction is rolled back because of another call.
         """
-        result: T = self._outcome(Write(call))
+        result: T = self.wait_for(Write(call))
         return result
 
     def attempt(self, task_queue: TaskQueue, take: Callable[[datetime], T | None]) -> T | None:
@@ -209,10 +209,11 @@ class SqliteEngine:
             task_queue: The task queue.
             take: Claims its next task; called with the current time.
         """
-        task: T | None = self._outcome(Poll(task_queue, take, waits=False))
+        task: T | None = self.wait_for(Poll(task_queue, take, waits=False))
         return task
 
-    def _outcome(self, job: Job) -> Any:
+    def wait_for(self, job: Job) -> Any:
+        """Submit a job, wait until it is executed, and return its result or raise its error."""
         with self.usable():
             self._prepare(job)
             return self._commits.wait_for(job)
@@ -259,8 +260,7 @@ class SqliteEngine:
         try:
             self.submit(poll)
             self._await(poll, end)
-            with self.usable():
-                return poll.outcome()
+            return self.outcome(poll)
         except BaseException:
             self._withdraw(poll, token_of)
             raise
@@ -278,7 +278,7 @@ class SqliteEngine:
         """
         job.notify = notify
         self.submit(job)
-        return Begun(job, self.usable, partial(self._end, job))
+        return Begun(job, partial(self.outcome, job), partial(self._end, job))
 
     def submit(self, job: Job, *, leads: bool = False) -> None:
         """Queue a job for the next batch; without a leader, lead that batch, or let another thread lead it.
@@ -339,12 +339,9 @@ class SqliteEngine:
         """Call ``callback``, in the thread that commits, when a task queue may have new tasks."""
         self._listeners.append(callback)
 
-    def look(self) -> bool:
-        """Return True if another process may have added tasks; fire due deadlines, which may add some.
-
-        A caller that holds polls itself calls this every few hundredths of a second.
-        """
-        return self.read(lambda _now: bool(self.store.offered))
+    def look(self) -> None:
+        """Fire due deadlines, and give polls the tasks of other processes, as every batch does."""
+        self.read(lambda _now: None)
 
     def close(self) -> None:
         """Close the file, end the pending polls, and redeliver the tasks that this process owns.
