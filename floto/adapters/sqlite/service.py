@@ -155,14 +155,7 @@ class SqliteService:
 
     def poll_for_decision_task(self, task_list: str, identity: str, wait: float) -> PolledDecisionTask | None:
         """Claim the next decision task, waiting up to ``wait`` seconds; return None if there is none."""
-        poll = Poll(
-            self._queue(TaskKind.DECISION, task_list),
-            lambda now: self._engine.poll_decision(self._domain, task_list, identity, now),
-            waits=True,
-            identity=identity,
-        )
-        task: PolledDecisionTask | None = self._host.poll(poll, wait, _token_of)
-        return task
+        return self._poll_decision(task_list, identity, wait)
 
     def poll_and_decide(
         self, task_list: str, identity: str, wait: float, decider: DecidesAtOnce
@@ -175,23 +168,22 @@ class SqliteService:
         Returns:
             A claimed decision task that is left to the caller; None if there was none in time.
         """
+        decide = partial(self._decide_at_once, decider)
 
+        def claim(now: datetime) -> tuple[PolledDecisionTask, Decided | None] | None:
+            return self._engine.poll_and_decide(self._domain, task_list, identity, now, decide)
+
+        answering = Answering(decide, claim, lambda: decider.is_stopped)
+        return self._poll_decision(task_list, identity, wait, answering)
+
+    def _poll_decision(
+        self, task_list: str, identity: str, wait: float, answering: Answering | None = None
+    ) -> PolledDecisionTask | None:
         def take(now: datetime) -> PolledDecisionTask | None:
-            if decider.is_stopped:
+            if answering is not None and answering.is_over():
                 return None
             return self._engine.poll_decision(self._domain, task_list, identity, now)
 
-        def respond(now: datetime) -> PolledDecisionTask | Decided | None:
-            if decider.is_stopped:
-                return None
-            found = self._engine.poll_and_decide(self._domain, task_list, identity, now, decide)
-            if found is None:
-                return None
-            task, decided = found
-            return task if decided is None else decided
-
-        decide = partial(self._decide_at_once, decider)
-        answering = Answering(decide, respond, lambda: decider.is_stopped)
         queue = self._queue(TaskKind.DECISION, task_list)
         poll = Poll(queue, take, waits=True, identity=identity, answering=answering)
         task: PolledDecisionTask | None = self._host.poll(poll, wait, _token_of)
@@ -262,17 +254,7 @@ class SqliteService:
     ) -> None:
         """Report the outcome of an activity, and claim the next task if there is one, in one commit.
 
-        If the report is refused, no task is claimed.
-
-        Args:
-            report: Called with an object that reports, and the token.
-            token: The token of the activity's task.
-            poll_as: The task list of the next task, and the identity of the worker.
-            done: Called once, in any thread, after the commit or a failure, with a function that returns the
-                next task or None, or raises the error. It must not call the service.
-            leads: Commit in this thread, if no other thread does; otherwise this returns at once.
-            lead_in: Makes a call later, in a free thread, which commits if no other does; default: in a
-                thread of the service.
+        If the report is refused, no task is claimed. ``EmbeddedService`` has the arguments.
         """
         poll = self._activity_poll(*poll_as, waits=False)
         job = Write(lambda now: report(_Reports(self._engine, now), token), poll)

@@ -66,7 +66,7 @@ class Serving:
         poll = self._next(task_queue)
         if poll is None or (poll.identity is not None and not poll.is_over):
             return poll
-        self._idle[task_queue].append(poll)
+        self.put_back(poll)
         return None
 
     def give(self, poll: Poll, task: Any, decided: Decided | None) -> None:
@@ -74,7 +74,8 @@ class Serving:
         if decided is None:
             self._served[poll] = task
         else:
-            self._keep(poll, decided)
+            self.put_back(poll)
+            self._responses.append((poll, decided))
 
     def put_back(self, poll: Poll) -> None:
         """Let a poll that was taken wait again."""
@@ -136,30 +137,23 @@ class Serving:
             if poll.is_over:
                 self._served[poll] = None
                 continue
-            task = self._claim_and_respond(poll)
-            if isinstance(task, Decided):
-                self._keep(poll, task)
-            elif task is not None:
-                self._served[poll] = task
-            else:
-                self._idle[task_queue].append(poll)
+            found = self._claim(poll)
+            if found is None:
+                self.put_back(poll)
                 return
+            self.give(poll, *found)
 
-    def _keep(self, poll: Poll, decided: Decided) -> None:
-        self._idle[poll.task_queue].append(poll)
-        self._responses.append((poll, decided))
-
-    def _claim_and_respond(self, poll: Poll) -> Any | Decided | None:
+    def _claim(self, poll: Poll) -> tuple[Any, Decided | None] | None:
         """Claim a task, and respond to it at once; if that fails, the poll's thread has to do it."""
-        if poll.answering is None:
-            return poll.call(self._now)
-        mark = self.mark()
-        try:
-            return poll.answering.claim(self._now)
-        except Exception:
-            if not self.undo(mark):
-                raise
-            return poll.call(self._now)
+        if poll.answering is not None:
+            mark = self.mark()
+            try:
+                return poll.answering.claim(self._now)
+            except Exception:
+                if not self.undo(mark):
+                    raise
+        task = poll.call(self._now)
+        return None if task is None else (task, None)
 
     def roll_back(self) -> None:
         """Put all polls back to the wait queue, after the transaction was rolled back."""

@@ -48,8 +48,8 @@ class Answering:
     decide: Decide
 
     #: Claims a task as the poll does, and responds to it; called by the thread that commits, with the time.
-    #: Returns None if there is no task, and a task that is left to the thread of the poll.
-    claim: Callable[[datetime], Any | Decided | None]
+    #: Returns the task, and None if it is left to the thread of the poll; None if there is no task.
+    claim: Callable[[datetime], tuple[Any, Decided | None] | None]
     #: Returns True if the poll is to end without another task; called by the thread that commits.
     is_over: Callable[[], bool]
 
