@@ -13,7 +13,8 @@ import pytest
 
 import floto
 from floto.adapters.sqlite import SqliteService
-from floto.adapters.sqlite.group_commit import Job, Write
+from floto.adapters.sqlite.batches import Write
+from floto.adapters.sqlite.group_commit import Job
 from floto.adapters.sqlite.wait_queue import Poll
 from floto.core.engine import commands as c
 from floto.core.engine.stores.records import TaskQueue

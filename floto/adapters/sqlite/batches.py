@@ -33,7 +33,7 @@ from time import monotonic
 from typing import Any, TypeVar
 
 from floto.adapters.clock import ClockWatch
-from floto.adapters.sqlite.group_commit import Job, Read, Write
+from floto.adapters.sqlite.group_commit import Call, Job
 from floto.adapters.sqlite.recovery import Recovery
 from floto.adapters.sqlite.serving import Serving
 from floto.adapters.sqlite.storage.database import SLICE_SECONDS, Database
@@ -68,6 +68,28 @@ _SINGLE_STATEMENT = (
 
 #: The result of a call, or the fault with which it was refused.
 Outcome = tuple[Any, ServiceFault | None]
+
+
+class Write(Job):
+    """A call that may write, atomically.
+
+    Args:
+        call: The call.
+        companion: A poll for which no thread waits; it is served in the same batch, if the call succeeds.
+    """
+
+    def __init__(self, call: Call, companion: Poll | None = None) -> None:
+        super().__init__(call)
+        self.companion = companion
+
+    def outcome(self) -> Any:
+        """Return the result, or that of the companion if there is one; or raise the error."""
+        result = super().outcome()
+        return result if self.companion is None else self.companion.outcome()
+
+
+class Read(Job):
+    """A call that only reads."""
 
 
 class Batches:
@@ -268,12 +290,12 @@ class Batches:
 
     def _add_companion(self, job: Write) -> None:
         """Let the poll that a call brought wait: not before, since it ends with a call that fails."""
-        if isinstance(job.companion, Poll):
+        if job.companion is not None:
             self._wait_queue.add([job.companion])
 
     def _end_companion(self, job: Write) -> None:
         """Complete the poll that a failed call brought, without a task."""
-        if isinstance(job.companion, Poll) and self._wait_queue.remove(job.companion):
+        if job.companion is not None and self._wait_queue.remove(job.companion):
             job.companion.finish(None)
 
     def _execute_one_by_one(self, now: datetime, writes: list[Write], polled: set[TaskQueue]) -> None:
@@ -353,5 +375,4 @@ class Batches:
 
 def _companions(batch: Iterable[Job]) -> list[Poll]:
     """Return the polls that calls of a batch have brought."""
-    companions = [job.companion for job in batch if isinstance(job, Write)]
-    return [poll for poll in companions if isinstance(poll, Poll)]
+    return [job.companion for job in batch if isinstance(job, Write) and job.companion is not None]

@@ -110,28 +110,6 @@ class Job:
         self._gate.acquire(timeout=seconds)
 
 
-class Write(Job):
-    """A call that may write, atomically.
-
-    Args:
-        call: The call.
-        companion: Another job, for which no thread waits: it is executed in the same batch, after this one.
-    """
-
-    def __init__(self, call: Call, companion: Job | None = None) -> None:
-        super().__init__(call)
-        self.companion = companion
-
-    def outcome(self) -> Any:
-        """Return the result, or that of the companion if there is one; or raise the error."""
-        result = super().outcome()
-        return result if self.companion is None else self.companion.outcome()
-
-
-class Read(Job):
-    """A call that only reads."""
-
-
 @frozen
 class Begun:
     """A job that no thread waits for, as a ``PendingCall``."""

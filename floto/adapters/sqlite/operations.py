@@ -14,7 +14,8 @@ from floto.adapters.clock import utc_now
 from floto.adapters.lambda_invoker import Function, Invoker
 from floto.adapters.operations import PendingCall, is_query
 from floto.adapters.sqlite import inspection
-from floto.adapters.sqlite.group_commit import Job, Read, Write
+from floto.adapters.sqlite.batches import Read, Write
+from floto.adapters.sqlite.group_commit import Job
 from floto.adapters.sqlite.sqlite_engine import SqliteEngine
 from floto.adapters.sqlite.storage.database import Durability
 from floto.adapters.sqlite.wait_queue import Poll

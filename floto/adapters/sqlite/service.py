@@ -15,7 +15,7 @@ from attrs import frozen
 
 from floto.adapters.clock import utc_now
 from floto.adapters.sqlite import inspection
-from floto.adapters.sqlite.group_commit import Write
+from floto.adapters.sqlite.batches import Write
 from floto.adapters.sqlite.sqlite_engine import SqliteEngine
 from floto.adapters.sqlite.storage.database import MEMORY, Durability
 from floto.adapters.sqlite.storage.store import SqliteStore

@@ -15,9 +15,9 @@ from typing import Any, TypeVar
 from floto import forks
 from floto.adapters.operations import WATCH_SECONDS, PendingCall
 from floto.adapters.processes.presence import Presence
-from floto.adapters.sqlite.batches import Batches
+from floto.adapters.sqlite.batches import Batches, Read, Write
 from floto.adapters.sqlite.fairness import Fairness
-from floto.adapters.sqlite.group_commit import Begun, GroupCommit, Job, Read, Write, Writer
+from floto.adapters.sqlite.group_commit import Begun, GroupCommit, Job, Writer
 from floto.adapters.sqlite.storage.database import MEMORY, Database, Durability
 from floto.adapters.sqlite.storage.sqlite_errors import Translating
 from floto.adapters.sqlite.storage.store import SqliteStore

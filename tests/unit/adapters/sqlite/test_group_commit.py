@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from floto.adapters.sqlite.group_commit import GroupCommit, Job, Write, Writer
+from floto.adapters.sqlite.batches import Write
+from floto.adapters.sqlite.group_commit import GroupCommit, Job, Writer
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 PATIENCE = 60.0
