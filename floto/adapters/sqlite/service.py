@@ -274,14 +274,7 @@ class SqliteService:
     def announce(
         self, kind: PollKind, task_list: str, identity: str, serves: Sequence[ActivityType] | None = None
     ) -> None:
-        """Show a decider or worker of this process in ``floto status``, until it is withdrawn.
-
-        Args:
-            kind: What is polled for.
-            task_list: The polled task list.
-            identity: The identity of the decider or worker.
-            serves: The activities that a worker can run; None if it does not say.
-        """
+        """Show a decider or worker of this process in ``floto status``, until it is withdrawn."""
         self._host.presence.saw(self._poller(kind, task_list, identity, serves))
 
     def withdraw(self, kind: PollKind, task_list: str, identity: str) -> None:

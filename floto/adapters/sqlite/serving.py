@@ -58,7 +58,7 @@ class Serving:
 
     def take(self, task_queue: TaskQueue, priority: int) -> Poll | None:
         """Take the next poll of a queue for a task that is being scheduled; see ``WaitingPolls``."""
-        if self._store.goes_first(task_queue, priority, self._now - _FAIR):
+        if self._store.open_runs().goes_first(task_queue, priority, self._now - _FAIR):
             self._late.add(task_queue)
             return None
         if not self._may_claim():

@@ -52,8 +52,7 @@ class SqliteEngine:
     Args:
         path: The file, which is created if it is missing; ``":memory:"`` for none.
         clock: Returns the current time in UTC.
-        durability: ``"full"`` syncs the disk with every commit; ``"normal"`` may lose the latest commits in a
-            power cut.
+        durability: As of ``SqliteService``.
         for_clients: True if clients of this process, which may outlive it, own the tasks that it claims.
             Otherwise the tasks are redelivered when this process crashes.
         invokes_lambda: True if this process invokes Lambda functions.
@@ -77,7 +76,9 @@ class SqliteEngine:
         self._database = Database(self._path, durability)
         self.store = SqliteStore(self._database, for_clients=for_clients, is_given_up=self._is_closed)
         #: The store of queries; a database in memory has only one connection.
-        self.view = self.store if self._database.reading is None else SqliteStore.reading(self._database)
+        self.view = (
+            self.store if self._database.reading is None else SqliteStore(self._database, is_reading=True)
+        )
         self.engine = Engine(self.store, invokes_lambda=invokes_lambda, waiting=lambda: self._batches.serving)
         self._is_of_parent = False
         self._listeners: list[Callable[[], None]] = []
@@ -281,15 +282,7 @@ class SqliteEngine:
         return Begun(job, partial(self.outcome, job), partial(self._end, job))
 
     def submit(self, job: Job, *, leads: bool = False) -> None:
-        """Queue a job for the next batch; without a leader, lead that batch, or let another thread lead it.
-
-        Args:
-            job: The job.
-            leads: Lead in this thread also for a job that no thread waits for.
-
-        Raises:
-            ServiceError: if the file is read-only.
-        """
+        """Queue a job as ``GroupCommit`` does; raise ``ServiceError`` if the file is read-only."""
         with self.usable():
             self._prepare(job)
             self._commits.submit(job, leads=leads)

@@ -85,7 +85,7 @@ class ReadStore(Listings):
     """The part of a ``RunStore`` that reads, on one connection of a database."""
 
     #: True for the store of queries, which reads open runs when it needs them.
-    _is_reading = False
+    _is_reading: bool
 
     def _use(self, db: sqlite3.Connection, lease: str, leases: Mapping[TaskKind, str]) -> None:
         """Read from a connection, with empty caches.

@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from math import inf
-from typing import Self
 
 from attrs import evolve
 
@@ -51,6 +50,7 @@ class SqliteStore(ReadStore):
         for_clients: True if clients, which may outlive this process, own the tasks that it claims; otherwise
             the lease of this process owns them.
         is_given_up: Returns True to end the wait for the lock.
+        is_reading: True for the store of queries, on the connection that only reads.
     """
 
     def __init__(
@@ -59,19 +59,12 @@ class SqliteStore(ReadStore):
         *,
         for_clients: bool = False,
         is_given_up: Callable[[], bool] = lambda: False,
+        is_reading: bool = False,
     ) -> None:
-        self._for_clients, self._is_given_up = for_clients, is_given_up
+        self._for_clients, self._is_given_up, self._is_reading = for_clients, is_given_up, is_reading
         #: Seconds that a transaction waits for the lock, if another process has it.
         self.patience = LOCK_SECONDS
         self.rebind(database)
-
-    @classmethod
-    def reading(cls, database: Database) -> Self:
-        """Make the store of queries, on the connection that only reads."""
-        store = cls(database)
-        store._is_reading = True
-        store.rebind(database)
-        return store
 
     def rebind(self, database: Database) -> None:
         """Use the connection of another database, with empty caches."""
@@ -204,10 +197,6 @@ class SqliteStore(ReadStore):
     def next_task(self, task_queue: TaskQueue) -> Ready | None:
         """Return the next task of a task queue: highest priority first, then oldest."""
         return self._open.next_task(task_queue)
-
-    def goes_first(self, task_queue: TaskQueue, priority: int, since: datetime) -> bool:
-        """Return True if a task goes before a new one of this priority; see ``OpenRuns``."""
-        return self._open.goes_first(task_queue, priority, since)
 
     def count_tasks(self, task_queue: TaskQueue) -> int:
         """Return the number of tasks of a task queue that wait to be claimed."""
