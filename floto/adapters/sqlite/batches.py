@@ -306,30 +306,28 @@ class Batches:
             if job.has_failed:
                 self._end_companion(job)
         for task_queue in self._claimable(polled):
-            while (poll := self._wait_queue.take(task_queue)) is not None:
-                if not self._serve_one(poll, now):
-                    self._wait_queue.put_back([poll])
-                    break
+            self._serve_one_by_one(task_queue, now)
 
     def _commit(self, call: Callable[[], T], *, at_once: bool = False) -> T:
         with self._store.transaction(at_once=at_once):
             return call()
 
-    def _serve_one(self, poll: Poll, now: datetime) -> bool:
-        """Complete a poll with a task or an error; return False if there is no task."""
-        try:
-            task = self._claim(poll, now)
-        except Exception as error:  # noqa: BLE001 - the poll raises it
-            poll.fail(error)
-        except BaseException:
-            self._wait_queue.put_back([poll])
-            raise
-        else:
-            if task is None:
-                return False
-            poll.finish(task)
-        poll.wake()
-        return True
+    def _serve_one_by_one(self, task_queue: TaskQueue, now: datetime) -> None:
+        """Complete polls of a queue with a task or an error, until it has no task."""
+        while (poll := self._wait_queue.take(task_queue)) is not None:
+            try:
+                task = self._claim(poll, now)
+            except Exception as error:  # noqa: BLE001 - the poll raises it
+                poll.fail(error)
+            except BaseException:
+                self._wait_queue.put_back([poll])
+                raise
+            else:
+                if task is None:
+                    self._wait_queue.put_back([poll])
+                    return
+                poll.finish(task)
+            poll.wake()
 
     def _claim(self, poll: Poll, now: datetime) -> Any:
         """Claim a task for a poll, setting aside the tasks of runs that cannot be read."""
