@@ -177,6 +177,13 @@ def test_latest_execution_and_history_are_returned(tmp_path: Path) -> None:
             service.history(WorkflowExecution("other", second.run_id))
 
 
+def test_history_of_a_run_of_another_domain_is_refused(tmp_path: Path) -> None:
+    with SqliteService(tmp_path / "db") as service, SqliteService(tmp_path / "db", "other") as other:
+        run = start(service)
+        with pytest.raises(UnknownResource, match="Unknown execution: "):
+            other.history(run)
+
+
 def test_open_runs_are_listed_by_type_newest_first(tmp_path: Path) -> None:
     with SqliteService(tmp_path / "db") as service, SqliteService(tmp_path / "db", "other") as other:
         assert service.open_executions(WORKFLOW) == ()

@@ -21,7 +21,6 @@ from floto.adapters.sqlite.storage.database import MEMORY, Durability
 from floto.adapters.sqlite.storage.store import SqliteStore
 from floto.adapters.sqlite.wait_queue import Answering, Poll
 from floto.core.engine import commands as c
-from floto.core.engine import faults
 from floto.core.engine.changed_keys import ChangedKeys
 from floto.core.engine.commands import start_command
 from floto.core.engine.embedded import Decided, DecidesAtOnce, NextTask
@@ -29,6 +28,7 @@ from floto.core.engine.engine import Engine
 from floto.core.engine.registration.auto_register import Registrar
 from floto.core.engine.run import ToWorkflow
 from floto.core.engine.stores.records import ListingQuery, TaskQueue
+from floto.core.engine.stores.store import known_run
 from floto.core.engine.tokens import TaskKind, run_id_from
 from floto.core.state.state import State
 from floto.core.swf.decisions import Decision
@@ -151,7 +151,12 @@ class SqliteService:
 
     def history(self, execution: WorkflowExecution, after: int = 0) -> tuple[Event, ...]:
         """Return the events of a run with an id above ``after``."""
-        return self._host.query(lambda store, _now: _history(store, execution, after))
+
+        def read(store: SqliteStore, _now: datetime) -> tuple[Event, ...]:
+            known_run(store, self._domain, execution)
+            return store.history(execution.run_id, after)
+
+        return self._host.query(read)
 
     def poll_for_decision_task(self, task_list: str, identity: str, wait: float) -> PolledDecisionTask | None:
         """Claim the next decision task, waiting up to ``wait`` seconds; return None if there is none."""
@@ -329,10 +334,3 @@ class _Reports:
 
     def respond_activity_task_canceled(self, token: str, details: str | None) -> None:
         self.engine.respond(c.RespondActivityTaskCanceled, token, self.now, details=details)
-
-
-def _history(store: SqliteStore, execution: WorkflowExecution, after: int) -> tuple[Event, ...]:
-    record = store.record(execution.run_id)
-    if record is None or record.info.execution != execution:
-        raise faults.unknown_run(execution)
-    return store.history(execution.run_id, after)

@@ -9,11 +9,11 @@ from typing import Any
 from attrs import evolve
 
 from floto.core.engine import commands as c
-from floto.core.engine import faults
 from floto.core.engine.api.call import Call, Handler, Response, execution, given
 from floto.core.engine.api.pages import fitting, page_size, read_token, write_token
 from floto.core.engine.run import ToWorkflow
 from floto.core.engine.stores.records import Record
+from floto.core.engine.stores.store import known_run
 from floto.core.state.state import Kind, State
 from floto.core.swf.events import WorkflowExecutionStarted
 from floto.core.swf.wire import camel, event_to_swf, read, write
@@ -42,11 +42,7 @@ def _send(cls: Any, **fixed: str) -> Handler:
 
 def known(call: Call) -> Record:
     """Return the run with the ids of the request; raise ``UnknownResource`` if the domain has none."""
-    domain, wanted = call.known_domain(), execution(call.request["execution"])
-    record = call.store.record(wanted.run_id)
-    if record is None or (record.domain, record.info.execution) != (domain, wanted):
-        raise faults.unknown_run(wanted)
-    return record
+    return known_run(call.store, call.known_domain(), execution(call.request["execution"]))
 
 
 def describe(call: Call) -> Response:

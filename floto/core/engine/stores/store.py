@@ -8,6 +8,7 @@ from typing import Protocol
 
 from attrs import frozen
 
+from floto.core.engine import faults
 from floto.core.engine.registration.registered_types import Domain, RegisteredType
 from floto.core.engine.run import EngineRun
 from floto.core.engine.stores.changes import Changes
@@ -15,7 +16,7 @@ from floto.core.engine.stores.records import ListingQuery, Position, Record, Tas
 from floto.core.engine.tokens import TaskKind
 from floto.core.quick_init import quick_init
 from floto.core.swf.events import Event
-from floto.core.swf.shapes import ActivityType, WorkflowType
+from floto.core.swf.shapes import ActivityType, WorkflowExecution, WorkflowType
 
 
 @quick_init
@@ -140,3 +141,11 @@ class RunStore(Protocol):
     def next_deadline(self) -> Deadline | None:
         """Return the earliest deadline of all runs; None if there is none."""
         ...
+
+
+def known_run(store: RunStore, domain: str, execution: WorkflowExecution) -> Record:
+    """Return the run with these ids; raise ``UnknownResource`` if the domain has none."""
+    record = store.record(execution.run_id)
+    if record is None or (record.domain, record.info.execution) != (domain, execution):
+        raise faults.unknown_run(execution)
+    return record
