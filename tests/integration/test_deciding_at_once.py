@@ -50,6 +50,7 @@ from tests.integration.test_sqlite_helpers import (
     activity,
     decision,
     names,
+    pending_polls,
     start,
     store_of,
     until,
@@ -106,6 +107,7 @@ def test_poll_whose_time_is_over_reports_what_was_decided_meanwhile(tmp_path: Pa
             ended.wait(2)
             return [CompleteWorkflowExecution()]
 
+        service.prepare([WORKFLOW], [])
         first = Rule(complete)
         found = pending(service, first, "first", wait=0.5)
         pending(service, Rule(late), "late")
@@ -117,7 +119,6 @@ def test_poll_whose_time_is_over_reports_what_was_decided_meanwhile(tmp_path: Pa
                 )
                 service._host.engine.start("floto", command, id, now)  # noqa: SLF001 - in one transaction
 
-        service.prepare([WORKFLOW], [])
         with ThreadPoolExecutor() as threads:
             starting = threads.submit(service._host.write, start_both)  # noqa: SLF001 - as above
             found.get(timeout=SOON)
@@ -138,8 +139,7 @@ def test_each_of_two_deciders_that_took_turns_within_a_commit_waits_no_longer_th
     with SqliteService(tmp_path / "db") as service:
         rules = [Rule(decide), Rule(decide)]
         polls = [pending(service, rule, wait=1) for rule in rules]
-        queue = service._host._wait_queue  # noqa: SLF001 - to wait until both are there
-        until(lambda: sum(map(len, queue._polls.values())) == len(polls))  # noqa: SLF001 - as above
+        until(lambda: pending_polls(service) == len(polls))
         start(service)
         assert [poll.get(timeout=SOON) for poll in polls] == [None, None]
         assert [len(rule.kept) for rule in rules] == [1, 1]

@@ -32,6 +32,7 @@ from tests.integration.test_sqlite_helpers import (
     decision,
     hear,
     names,
+    pending_polls,
     process,
     say,
     schedule,
@@ -44,7 +45,7 @@ from tests.integration.test_sqlite_helpers import (
 def test_96_pending_poll_gets_a_task_of_its_own_process_at_once(tmp_path: Path) -> None:
     with SqliteService(tmp_path / "db") as service, ThreadPoolExecutor() as threads:
         waiting = threads.submit(decision, service)
-        time.sleep(0.2)
+        until(lambda: pending_polls(service) == 1)
         began = time.monotonic()
         start(service)
         assert waiting.result().execution.workflow_id == "wf"
@@ -60,7 +61,7 @@ def test_96_pending_poll_gets_a_task_of_another_process(tmp_path: Path) -> None:
     ):
         assert hear(child) == "ready"
         waiting = threads.submit(decision, service)
-        time.sleep(0.2)
+        until(lambda: pending_polls(service) == 1)
         say(child, "go")
         assert waiting.result().execution.workflow_id == "wf"
         assert time.time() - float(hear(child)) < SOON / 2
@@ -70,8 +71,8 @@ def test_96_pending_poll_fires_due_deadlines(tmp_path: Path) -> None:
     with SqliteService(tmp_path / "db") as service:
         run = start(service)
         timer = StartTimer(timer_id="t", start_to_fire_timeout="1")
-        service.respond_decision_task_completed(decision(service).token, [timer])
         began = time.monotonic()
+        service.respond_decision_task_completed(decision(service).token, [timer])
         assert "TimerFired" in [type(event.data).__name__ for event in decision(service).events]
         assert 0.5 < time.monotonic() - began < SOON / 2
         fired = service.history(run)[-3]
@@ -98,7 +99,7 @@ def test_close_ends_pending_polls(tmp_path: Path) -> None:
     service = SqliteService(tmp_path / "db")
     with ThreadPoolExecutor() as threads:
         polls = [threads.submit(service.poll_for_decision_task, "floto", "", 60) for _ in range(3)]
-        time.sleep(0.2)
+        until(lambda: pending_polls(service) == 3)
         began = time.monotonic()
         service.close()
         assert [poll.result() for poll in polls] == [None, None, None]
@@ -318,7 +319,7 @@ def test_acknowledged_calls_survive_kill_9(tmp_path: Path) -> None:
     said: list[str] = []
     for _ in range(5):
         with process(path, CHAIN) as child:
-            said.append(hear(child))
+            said.extend(hear(child) for _ in range(3))
             time.sleep(dice.uniform(0.0, 0.2))
             child.kill()
             assert child.stdout is not None
@@ -363,16 +364,22 @@ say("end")
 def test_many_threads_complete_many_chains(tmp_path: Path) -> None:
     path, chains, steps = tmp_path / "db", 8, 5
 
+    def open_runs(service: SqliteService) -> int:
+        return service._host.read(lambda _now: store_of(service).count_open("floto"))  # noqa: SLF001
+
     def decide(service: SqliteService) -> None:
-        while (task := service.poll_for_decision_task("floto", "", 3)) is not None:
+        while open_runs(service):
+            if (task := service.poll_for_decision_task("floto", "", 0.2)) is None:
+                continue
             done = sum(type(event.data) is ActivityTaskCompleted for event in task.events)
             following = ScheduleActivityTask(activity_type=ACTIVITY, activity_id=str(done))
             decision: Decision = CompleteWorkflowExecution() if done == steps else following
             service.respond_decision_task_completed(task.token, [decision])
 
     def work(service: SqliteService) -> None:
-        while (task := service.poll_for_activity_task("floto", "", 3)) is not None:
-            service.respond_activity_task_completed(task.token, task.activity_id)
+        while open_runs(service):
+            if (task := service.poll_for_activity_task("floto", "", 0.2)) is not None:
+                service.respond_activity_task_completed(task.token, task.activity_id)
 
     with SqliteService(path) as one, SqliteService(path) as two, ThreadPoolExecutor(8) as threads:
         runs = [start(one, str(n)) for n in range(chains)]

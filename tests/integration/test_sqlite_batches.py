@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 import sqlite3
 import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager
@@ -31,6 +30,7 @@ from tests.integration.test_sqlite_helpers import (
     decision,
     hear,
     names,
+    pending_polls,
     process,
     start,
 )
@@ -53,17 +53,20 @@ def writing(service: SqliteService) -> Iterator[list[str]]:
 
 def waiting(threads: ThreadPoolExecutor, poll: Callable[[SqliteService], Any], service: SqliteService) -> Any:
     """A poll of another thread that found nothing so far."""
+    before = pending_polls(service)
     found = threads.submit(poll, service)
-    time.sleep(0.2)
-    assert not found.done()
+    wait_for(lambda: pending_polls(service) > before)
     return found
 
 
 def at_once(service: SqliteService, calls: Sequence[Callable[[], Any]]) -> list[Future[Any]]:
-    """Make calls at the same time: none is carried out before all are asked for."""
+    """Make calls at the same time: none is carried out before all are asked for, the first one alone."""
+    commits = service._host._commits  # noqa: SLF001 - to wait until all are queued
     with ThreadPoolExecutor(len(calls)) as threads, service._host._using:  # noqa: SLF001
-        results = [threads.submit(call) for call in calls]
-        time.sleep(0.3)
+        results = [threads.submit(calls[0])]
+        wait_for(lambda: commits._has_leader and not commits._queue)  # noqa: SLF001
+        results += [threads.submit(call) for call in calls[1:]]
+        wait_for(lambda: len(commits._queue) == len(calls) - 1)  # noqa: SLF001
         assert not any(result.done() for result in results)
     return results
 

@@ -110,6 +110,11 @@ def until(is_true: Callable[[], Any]) -> None:
         time.sleep(0.01)
 
 
+def pending_polls(service: SqliteService) -> int:
+    """Return the number of pending polls of a process."""
+    return sum(map(len, service._host._wait_queue._polls.values()))  # noqa: SLF001 - what waits shows nowhere else
+
+
 def store_of(service: SqliteService) -> SqliteStore:
     """The store that writes."""
     return service._host.store  # noqa: SLF001 - what a process has in memory shows nowhere else
