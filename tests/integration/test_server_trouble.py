@@ -13,11 +13,13 @@ from pathlib import Path
 
 import pytest
 
+from tests.integration.commands import wait_for
 from tests.integration.test_server import (
     AMZ_JSON,
     Server,
     ask,
     client,
+    connections,
     register,
     send_poll,
     serving,
@@ -127,6 +129,7 @@ def writing(server: Server) -> HTTPConnection:
 def test_slow_bodies_and_pending_polls_do_not_delay_shutdown(tmp_path: Path) -> None:
     with serving(tmp_path / "swf.db") as server, client(server) as swf, ExitStack() as stack:
         register(swf)
+        before = connections(server.process)
         held = [stack.enter_context(send_poll(server)) for _ in range(20)]
         slow = [stack.enter_context(closing(HTTPConnection(*server.address))) for _ in range(20)]
         for connection in slow:
@@ -135,7 +138,9 @@ def test_slow_bodies_and_pending_polls_do_not_delay_shutdown(tmp_path: Path) -> 
             connection.putheader("X-Amz-Target", "SimpleWorkflowService.ListDomains")
             connection.putheader("Content-Length", "1000")
             connection.endheaders(b"{")
-        time.sleep(2)
+        wait_for(lambda: connections(server.process) >= before + len(held) + len(slow))
+        # The requests of these connections were received before this one.
+        assert health(server) == 200
         log = output_after_exit(server)
         assert "Traceback" not in log
         assert all(poll.recv(65_536).startswith(b"HTTP/1.1 200") for poll in held)
