@@ -337,8 +337,11 @@ def test_show_prints_deciders_that_gave_back_decision_tasks_and_the_recorded_spe
         decider = floto.Decider(
             other, service=service, task_list="decide", identity="host:7", poll_seconds=0.2
         )
-        threading.Timer(2.5, decider.stop).start()
-        decider.run()
+        thread = threading.Thread(target=decider.run)
+        thread.start()
+        wait_for(lambda: "and did not respond; see its log" in Shell(tmp_path).here("show", "w")[0])
+        decider.stop()
+        thread.join()
     shell = Shell(tmp_path)
     (digest,) = floto.spec_tags(spec)
     assert shell.data("show", "w")["spec"] == digest.rpartition(":")[2]

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from floto.adapters.sqlite import SqliteService
 from floto.runtime.cli.run import state_after
 from floto.runtime.runs import run_loops
 from floto.runtime.runs.time_limit import NotStarted
+from tests.integration.commands import PATIENCE, wait_for
 
 LOAD = ActivityTask(id_="load", name="load", version="1")
 INNER = DeciderSpec(
@@ -35,6 +38,8 @@ class Work:
     def __init__(self, seconds: float) -> None:
         self.seconds, self.is_broken = seconds, True
         self.begun: list[float] = []
+        #: Ends what goes on, before its seconds are over.
+        self.over = threading.Event()
 
     @property
     def activities(self) -> floto.Activities:
@@ -52,7 +57,7 @@ class Work:
         def load(_context: Mapping[str, Any]) -> int:
             self.begun.append(time.monotonic())
             # It does not look whether its cancellation is requested.
-            time.sleep(self.seconds)
+            self.over.wait(self.seconds)
             return 2
 
         @found.activity(name="next", version="1")
@@ -93,7 +98,7 @@ def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_redrive_waits_for_a_child_that_takes_longer_and_keeps_what_it_completes(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    work = Work(seconds=2)
+    work = Work(seconds=PATIENCE)
     with SqliteService(tmp_path / "db") as service:
         with pytest.raises(floto.WorkflowFailed):
             run(service, work)
@@ -101,9 +106,16 @@ def test_redrive_waits_for_a_child_that_takes_longer_and_keeps_what_it_completes
     assert "not waiting any longer; still open, and to be canceled: w:sub" in caplog.text
     caplog.clear()
     work.is_broken = False
-    with caplog.at_level(logging.INFO), SqliteService(tmp_path / "db") as service:
-        assert run(service, work, redrive=True) == {"boom": 1, "sub": {"next": 2}}
-    assert "waiting for canceled children to end: w:sub" in caplog.text
+    with (
+        caplog.at_level(logging.INFO),
+        SqliteService(tmp_path / "db") as service,
+        ThreadPoolExecutor(1) as threads,
+    ):
+        redriven = threads.submit(run, service, work, redrive=True)
+        wait_for(lambda: "waiting for canceled children to end: w:sub" in caplog.text)
+        wait_for(lambda: len(work.begun) == 2)
+        work.over.set()
+        assert redriven.result() == {"boom": 1, "sub": {"next": 2}}
     # Its process had closed the file, so the task was redelivered once; the new child did not repeat it.
     assert len(work.begun) == 2
 
@@ -112,7 +124,7 @@ def test_redrive_waits_for_a_child_that_takes_longer_and_keeps_what_it_completes
 def test_redrive_that_times_out_while_it_waits_names_the_children_and_starts_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    work, left, leave = Work(seconds=3), [], run_loops.RunLoops.leave
+    work, left, leave = Work(seconds=PATIENCE), [], run_loops.RunLoops.leave
 
     def counted(loops: run_loops.RunLoops, *given: Any) -> None:
         left.append(loops)
@@ -128,6 +140,7 @@ def test_redrive_that_times_out_while_it_waits_names_the_children_and_starts_not
         assert service.latest_execution("w") == last
         # Each call waits once for the running activities.
         assert len(left) == 2
+        work.over.set()
 
 
 def test_failed_run_returns_at_once_if_the_cancellation_of_its_open_child_was_not_requested(

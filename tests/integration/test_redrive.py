@@ -451,7 +451,7 @@ def test_redrive_that_was_killed_between_its_parts_is_finished_by_the_next_run(
     service: SqliteService, tmp_path: Path, *, redrive: bool
 ) -> None:
     given = begun_redrive(service, tmp_path)
-    assert floto.run(apart(version="2"), redrive=redrive, timeout=10, **given) == {"sum": None}
+    assert floto.run(apart(version="2"), redrive=redrive, timeout=60, **given) == {"sum": None}
     assert parts_run(tmp_path) == 3
 
 
@@ -460,7 +460,7 @@ def test_redrive_of_a_run_that_did_not_get_its_parts_keeps_what_the_run_before_i
 ) -> None:
     given = begun_redrive(service, tmp_path)
     service.terminate_workflow_execution("w")
-    assert floto.run(apart(version="2"), redrive=True, timeout=10, **given) == {"sum": None}
+    assert floto.run(apart(version="2"), redrive=True, timeout=60, **given) == {"sum": None}
     assert parts_run(tmp_path) == 3
 
 
@@ -474,7 +474,7 @@ def test_command_finishes_the_redrive_that_was_killed_between_its_parts(
     assert begun is not None
     where = ("--spec", "flow.json", "--service", service.url)
     assert shell("redrive", "w", *where).stdout.splitlines()[-1] == begun.execution.run_id
-    assert floto.run(spec, timeout=10, **given) == {"sum": None}
+    assert floto.run(spec, timeout=60, **given) == {"sum": None}
     assert parts_run(tmp_path) == 3
 
 
@@ -500,7 +500,7 @@ def test_redrive_by_another_plan_adds_no_parts_to_a_run(service: SqliteService, 
     changed = floto.DeciderSpec.from_json(other.to_json().replace('"input": 0', '"input": 5'))
     assert changed != other
     with pytest.raises(WrongWorkflow, match="another redrive of workflow 'w', with another plan"):
-        floto.run(changed, redrive=True, take_over=True, timeout=10, **given)
+        floto.run(changed, redrive=True, take_over=True, timeout=60, **given)
 
 
 class ClosedMeanwhile(Interrupted):
@@ -519,7 +519,7 @@ def test_parts_for_a_run_that_is_closed_meanwhile_are_no_error(
     given = begun_redrive(service, tmp_path)
     with pytest.raises(floto.WorkflowEnded, match="TERMINATED"):
         floto.run(
-            apart(version="2"), redrive=True, timeout=10, **{**given, "service": ClosedMeanwhile(service)}
+            apart(version="2"), redrive=True, timeout=60, **{**given, "service": ClosedMeanwhile(service)}
         )
 
 

@@ -248,11 +248,15 @@ def test_interrupt_finishes_running_activities_and_leaves_the_run_open(
 def test_wait_for_an_unavailable_service_can_be_interrupted(
     service: SqliteService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    calls: list[None] = []
+
     def prepare(*_: Any) -> None:
+        calls.append(None)
+        if len(calls) == 2:
+            threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT)).start()
         raise DOWN
 
     monkeypatch.setattr(service, "prepare", prepare)
-    threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()
     with pytest.raises(KeyboardInterrupt):
         run(spec(task("echo")), service=service)
 

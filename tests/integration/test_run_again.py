@@ -227,7 +227,7 @@ def test_open_run_of_another_workflow_type_is_refused(service: SqliteService, ac
         StartRequest(workflow_id="w", workflow_type=WorkflowType("order", "v1"), task_list="theirs")
     )
     with pytest.raises(ValueError, match="workflow 'w' is open with workflow type 'order' version 'v1'"):
-        run(spec(task("echo")), service=service, activities=activities, workflow_id="w", timeout=5)
+        run(spec(task("echo")), service=service, activities=activities, workflow_id="w", timeout=60)
 
 
 def test_run_missing_from_a_lagging_listing_is_searched_again(

@@ -183,7 +183,11 @@ def test_open_run_on_a_shared_list_is_refused_advising_commands(
     )
     with pytest.raises(WrongWorkflow, match="floto decider SPEC --task-list decide"):
         run(
-            flow(task("say")), service=service, activities=activities_named("own"), workflow_id="w", timeout=5
+            flow(task("say")),
+            service=service,
+            activities=activities_named("own"),
+            workflow_id="w",
+            timeout=60,
         )
 
 
@@ -218,7 +222,7 @@ def test_run_raises_if_another_spec_takes_over_its_workflow(tmp_path: Path) -> N
             time.sleep(0.01)
         changed = flow(go, task("say", "new", requires=["go"]))
         with pytest.raises(WrongWorkflow, match="take_over=True"):
-            run(changed, service=service, activities=activities_named("2"), workflow_id="w", timeout=5)
+            run(changed, service=service, activities=activities_named("2"), workflow_id="w", timeout=60)
         taken_over = pool.submit(
             run,
             changed,

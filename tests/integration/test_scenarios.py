@@ -124,7 +124,7 @@ def test_too_long_result_fails_with_advice(stage: Stage) -> None:
 def test_heartbeats_keep_an_activity_longer_than_its_heartbeat_timeout(
     stage: Stage, known: Activities
 ) -> None:
-    nap = task("nap", input=2.5, heartbeat_timeout=1)
+    nap = task("nap", input=2.5, heartbeat_timeout=2)
     played = stage.play(nap, activities=known, task_heartbeat_in_seconds=0.3)
     assert result(played) == {"nap": "woke up"}
     assert not played.of(e.ActivityTaskTimedOut)

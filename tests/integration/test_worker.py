@@ -95,6 +95,7 @@ def test_concurrent_activities_are_limited_by_slots(service: SqliteService) -> N
     def work() -> None:
         running.append(1)
         most.append(len(running))
+        wait_for(lambda: max(most) >= 3)
         time.sleep(0.05)
         running.pop()
 
@@ -196,7 +197,7 @@ def with_timeouts(**seconds: int) -> dict[str, str]:
 def test_heartbeat_timeout_of_a_task_overrides_a_longer_interval(
     service: SqliteService,
 ) -> None:
-    execution = scheduled(service, "a", **with_timeouts(heartbeat_timeout=1))
+    execution = scheduled(service, "a", **with_timeouts(heartbeat_timeout=2))
     with working(service, lambda: time.sleep(2.5)):
         wait_for(lambda: ended(service, execution))
     assert isinstance(ended(service, execution)[0], e.ActivityTaskCompleted)
