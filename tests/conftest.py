@@ -17,5 +17,5 @@ settings.register_profile("no-shrink", phases=(Phase.explicit, Phase.generate))
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
-    """Twice as many workers as processors: half of the tests wait, for timers, polls and processes."""
-    return 2 * (os.cpu_count() or 1)
+    """Three times as many workers as processors: most tests wait, for timers, polls and processes."""
+    return 3 * (os.cpu_count() or 1)
