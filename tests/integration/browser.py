@@ -6,7 +6,6 @@ import gzip
 import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.client import HTTPConnection
@@ -23,6 +22,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
 from tests.integration.commands import PATIENCE, ROOT
+from tests.integration.forked import start_command
 
 T = TypeVar("T")
 Browser = webdriver.Chrome
@@ -155,15 +155,8 @@ class Ui:
 def ui(service: str, *options: str, cwd: Path, **env: str) -> Iterator[Ui]:
     """Serve the pages of a service on a free port."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "FLOTO_"))}
-    process = subprocess.Popen(
-        [sys.executable, "-m", "floto", "ui", "--service", service, "--port", "0", *options],
-        cwd=cwd,
-        env={**inherited, "PYTHONPATH": str(ROOT), **env},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        encoding="utf-8",
-    )
-    with process:
+    words = ("ui", "--service", service, "--port", "0", *options)
+    with start_command(*words, cwd=cwd, env={**inherited, "PYTHONPATH": str(ROOT), **env}) as process:
         try:
             assert process.stdout is not None
             said = process.stdout.readline()

@@ -17,6 +17,7 @@ import pytest
 from attrs import frozen
 
 from floto.runtime.cli import main
+from tests.integration.forked import start_command
 
 ROOT = Path(__file__).parents[2]
 #: No test waits longer for what must happen.
@@ -67,15 +68,7 @@ class Shell:
 
     def __call__(self, *arguments: str, code: int = 0, **env: str) -> subprocess.CompletedProcess[str]:
         """Give a command, and check what it exits with."""
-        done = subprocess.run(
-            [sys.executable, "-m", "floto", *arguments],
-            cwd=self.cwd,
-            env={**self.environment, **env},
-            capture_output=True,
-            encoding="utf-8",
-            check=False,
-            timeout=PATIENCE,
-        )
+        done = completed(*arguments, cwd=self.cwd, env={**self.environment, **env})
         assert done.returncode == code, (arguments, done.stdout, done.stderr)
         assert "Traceback" not in done.stderr
         return done
@@ -121,14 +114,7 @@ class Shell:
     @contextlib.contextmanager
     def loop(self, *arguments: str) -> Iterator[subprocess.Popen[str]]:
         """A command that runs until it is stopped; what it logs is in its stderr."""
-        with subprocess.Popen(
-            [sys.executable, "-m", "floto", *arguments],
-            cwd=self.cwd,
-            env=self.environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            encoding="utf-8",
-        ) as process:
+        with start_command(*arguments, cwd=self.cwd, env=self.environment) as process:
             try:
                 yield process
             finally:
@@ -158,14 +144,18 @@ def write_files(directory: Path) -> None:
     (directory / "acts.py").write_text(ACTIVITIES)
 
 
+def completed(
+    *arguments: str, cwd: Path, env: dict[str, str], keys: str = ""
+) -> subprocess.CompletedProcess[str]:
+    """Give a command with ``keys`` on its stdin, and wait for its end."""
+    with start_command(*arguments, cwd=cwd, env=env, stdin=subprocess.PIPE) as process:
+        try:
+            out, err = process.communicate(keys, timeout=PATIENCE)
+        finally:
+            process.kill()
+    return subprocess.CompletedProcess(arguments, process.returncode, out, err)
+
+
 def command(cwd: Path, *arguments: str, keys: str = "", **env: str) -> subprocess.CompletedProcess[str]:
-    """Run a command in a directory, with ``keys`` on its stdin."""
-    return subprocess.run(
-        [sys.executable, "-m", "floto", *arguments],
-        cwd=cwd,
-        env={**os.environ, "PYTHONPATH": str(ROOT), **env},
-        input=keys,
-        capture_output=True,
-        encoding="utf-8",
-        check=False,
-    )
+    """Give a command in a directory, with ``keys`` on its stdin."""
+    return completed(*arguments, cwd=cwd, env={**os.environ, "PYTHONPATH": str(ROOT), **env}, keys=keys)

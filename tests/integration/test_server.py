@@ -32,6 +32,7 @@ from floto.core.swf.service import StartRequest
 from floto.core.swf.shapes import WorkflowType
 from floto.runtime.connect import connect
 from tests.integration.commands import wait_for
+from tests.integration.forked import start_command
 
 ROOT = Path(__file__).parents[2]
 #: No test waits longer for what must happen.
@@ -79,15 +80,8 @@ class Server:
 @contextmanager
 def serving(db: Path, *arguments: str, **env: str) -> Iterator[Server]:
     """A server on a free port."""
-    process = subprocess.Popen(
-        command("--db", str(db), "--port", "0", *arguments),
-        env=environment(**env),
-        cwd=db.parent,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        encoding="utf-8",
-    )
-    with process:
+    words = ("server", "--db", str(db), "--port", "0", *arguments)
+    with start_command(*words, cwd=db.parent, env=environment(**env)) as process:
         try:
             assert process.stdout is not None
             lines = 3 if "--access-key" in arguments or "FLOTO_ACCESS_KEY" in env else 2
