@@ -1,6 +1,6 @@
 """``python -m floto`` as a process that starts at once: a fork of one that has imported floto.
 
-A third of the time of the tests would be that of imports. The fork has streams, a directory, an environment
+Most of the time of a command is that of its imports. The fork has streams, a directory, an environment
 and a process id of its own, and ends, or is killed, as any process.
 """
 
@@ -47,6 +47,7 @@ class _Forked(subprocess.Popen[str]):
 
     def _execute_child(self, args: Any, *given: Any, **_: Any) -> None:
         """Fork; the rest of ``Popen`` needs the process id alone."""
+        # Of all that Popen passes here, by position: directory, environment, and both ends of each pipe.
         cwd, env, pipes = given[4], given[5], given[9:15]
         streams = [None if fd < 0 else _Stream(fd) for fd in (pipes[0], pipes[3], pipes[5])]
         self._process = _CONTEXT.Process(target=_run, args=(args, cwd, env, streams))
