@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 import floto
 from floto import ActivityTask, DeciderSpec, History, HistoryError, InstantRetry, Timer
 from floto.adapters import history_files as histories
+from floto.adapters.history_files import parsing
 from floto.testing import fails, simulate
 from tests.property.setup import SETTINGS
 
@@ -187,6 +188,15 @@ def test_error_names_the_line_in_which_an_event_begins(tmp_path: Path) -> None:
     (tmp_path / "h").write_text("[\n" + ",\n\n".join(lines) + "]")
     with pytest.raises(HistoryError, match="h, line 10"):
         History.load(tmp_path / "h")
+
+
+def test_events_that_begin_with_another_member_do_not_count_as_other_objects(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setitem(parsing._LIMITS, parsing._OTHERS, 1)  # noqa: SLF001 - so that a small file has too many
+    lines = [{"level": "INFO"}, *({"level": "INFO", **event} for event in ISO)]
+    (tmp_path / "h").write_text("\n".join(map(json.dumps, lines)))
+    assert History.load(tmp_path / "h").events == HISTORY.events
 
 
 def changed(place: int, **fields: Any) -> str:

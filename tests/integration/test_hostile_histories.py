@@ -13,7 +13,7 @@ import pytest
 from floto import History, HistoryError
 from floto.adapters.history_files.file_text import PIECE
 
-#: Seconds of processor time for any file; the largest take about two.
+#: Seconds of processor time for any file; the largest take about four.
 MOST_SECONDS = 15
 MEGABYTES = 240
 
@@ -29,6 +29,7 @@ SHAPES = {
     "objects of fields": (b"{" + b",".join(b'"a":0' for _ in range(16)) + b"},", r"neither events nor pages"),
     "short arrays": (b'{"a":[0,0,0,0,0,0,0,0]},', r"neither events nor pages"),
     "equal events": (EVENT + b",", r"lists, objects and fields"),
+    "equal events after another member": (b'{"a":0,' + EVENT[1:] + b",", r"lists, objects and fields"),
     "long arrays": (b'{"a":[' + b"0," * 400_000 + b"0]},", r"values in values"),
     "nested lists": (b'{"a":[' + b"[]," * 300_000 + b"0]},", r"values in values"),
     "nested objects": (b'{"a":[' + b"{}," * 300_000 + b"0]},", r"values in values"),

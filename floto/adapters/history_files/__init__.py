@@ -7,7 +7,7 @@ one at a time, ``foreign_forms.py`` reads those of other programs, and here they
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from attrs import define, field
 
 from floto.adapters.history_files.file_text import Cut, characters
 from floto.adapters.history_files.foreign_forms import event_from, shape_from
-from floto.adapters.history_files.parsing import Found, objects
+from floto.adapters.history_files.parsing import Found, is_event, objects
 from floto.adapters.history_files.unknown_formats import described, likeness
 from floto.core.errors import HistoryError
 from floto.core.replay.saved_history import Saved
@@ -140,7 +140,7 @@ class _Gathered:
 
     def _add(self, found: Found) -> None:
         self.names = self.names or found.value.keys()
-        if found.is_cut or not _is_event(found.value):
+        if found.is_cut or not is_event(found.value):
             self._note(found)
             return
         self.found += 1
@@ -200,10 +200,6 @@ class _Gathered:
 _PAGE_TOKENS = ("nextPageToken", "nextToken")
 #: What floto writes beside the events.
 _BESIDE = frozenset({"execution", "domain", "spec"})
-
-
-def _is_event(value: Mapping[str, Any]) -> bool:
-    return "eventId" in value or "eventType" in value
 
 
 def _read(found: Found) -> Event:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, NoReturn
 
 from attrs import frozen
@@ -35,8 +35,8 @@ _LIMITS = {
     # Down to the fields of its events; an event takes five, or some 60.
     (_VALUES := "lists, objects and fields"): 1_600_000,
     (_LISTS := "lists of events"): 50_000,
-    # Such as descriptions of runs between their pages.
-    (_OTHERS := "objects that are neither events nor pages"): 10_000,
+    # Such as descriptions of runs between their pages, or other lines of a log.
+    (_OTHERS := "objects that are neither events nor pages"): 50_000,
     # Within the values of fields; attributes of an event hold some ten, a spec some for each task.
     (_PARTS := "values in values"): 2_000_000,
 }
@@ -129,16 +129,20 @@ def _page(text: _Text, depth: int) -> Iterator[Found]:
     try:
         yield from _members(text, depth, members)
     except Cut:
-        if _is_page(members):
-            yield _found(text, members, place, began, is_cut=True)
+        found = _found(text, members, place, began, is_cut=True)
+        if not found.value.keys().isdisjoint(_PAGES):
+            yield found
         raise
-    if not _is_page(members):
+    found = _found(text, members, place, began)
+    # An event of which another member comes first is read here, too.
+    if not is_event(found.value) and found.value.keys().isdisjoint(_PAGES):
         text.count(_OTHERS)
-    yield _found(text, members, place, began)
+    yield found
 
 
-def _is_page(members: dict[str, Any]) -> bool:
-    return any(swf_name(name) in _PAGES for name in members)
+def is_event(value: Mapping[str, Any]) -> bool:
+    """Return True if the members of an object, under SWF's names, are those of an event."""
+    return "eventId" in value or "eventType" in value
 
 
 def _found(text: _Text, members: dict[str, Any], place: str, began: int, *, is_cut: bool = False) -> Found:
