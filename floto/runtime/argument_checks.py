@@ -85,7 +85,11 @@ def checked_rate(max_per_second: float | None) -> float | None:
     if not max_per_second > 0:
         msg = f"max_per_second must be above 0, not {shown(max_per_second)}"
         raise ValueError(msg)
-    return float(max_per_second)
+    try:
+        # At least the smallest float: a smaller fraction would become 0.
+        return max(float(max_per_second), 5e-324)
+    except OverflowError:
+        return math.inf
 
 
 def checked_concurrency(concurrency: int) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
@@ -85,6 +86,18 @@ def test_numbers_of_other_libraries_are_numbers() -> None:
     with SqliteService(":memory:") as service:
         MAKERS["decider"](poll_seconds=seconds, service=service)
         MAKERS["worker"](poll_seconds=seconds, service=service)
+
+
+@pytest.mark.parametrize("rate", [Fraction(10) ** 400, Fraction(1, 10**400), 5e-324, math.inf])
+def test_rate_beyond_the_numbers_of_a_float_is_taken(rate: Any) -> None:
+    with SqliteService(":memory:") as service:
+        MAKERS["worker"](max_per_second=rate, service=service)
+
+
+@pytest.mark.parametrize("rate", [0, -1, math.nan, Fraction(-1, 10**400)])
+def test_rate_that_is_not_above_0_is_refused(rate: Any) -> None:
+    with pytest.raises(ValueError, match="max_per_second must be above 0, not "):
+        MAKERS["worker"](max_per_second=rate)
 
 
 @pytest.mark.parametrize("name", ["specs", "rules"])
