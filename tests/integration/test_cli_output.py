@@ -114,6 +114,8 @@ import sys
 from floto.runtime.cli import main
 for command in sys.argv[1:]:
     sys.argv = ["floto", *command.split()]
+    # Each command has to set this for itself.
+    sys.stdout.reconfigure(errors="strict")
     try:
         main()
     except SystemExit as ended:
