@@ -23,10 +23,10 @@ async def client_left(request: Request) -> None:
 
 @frozen
 class WaitingClient:
-    """A client that is watched.
+    """A client whose connection is watched.
 
-    ``gone`` is done when the client has left, but some iterations of the event loop after its connection has
-    begun to close. No response is sent in between, and ``has_gone`` is True already.
+    ``gone`` is done some iterations of the event loop after the connection has begun to close. In between,
+    uvicorn sends no response any more, and ``has_gone`` returns True already.
     """
 
     gone: asyncio.Future[None]

@@ -119,5 +119,8 @@ def _session_outside_of_a_cloud() -> Any:
 
 @cache
 def _loader(path: str | None) -> Any:
-    """Return the loader of botocore's descriptions of services, which takes most of the time of a client."""
+    """Return a loader of botocore's descriptions of services; reading them takes most of a client's time.
+
+    Clients share it, as those of one session do.
+    """
     return create_loader(path)

@@ -55,7 +55,8 @@ class Connection(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Start the timer for the first request; close a connection above the maximum number."""
         super().connection_made(transport)
-        # It is true at once when the end is read, and uvicorn sends nothing any more. It says so later.
+        # True as soon as the end of the connection is read. Uvicorn sends nothing from then on, but its
+        # ``receive`` returns only some iterations of the event loop later.
         self.app_state = {**self.app_state, IS_CLOSING: transport.is_closing}
         most = most_connections()
         if most is not None and len(self.connections) > most:

@@ -238,10 +238,10 @@ class Batches:
     def _execute_as_group(
         self, now: datetime, writes: list[Write], polled: set[TaskQueue], *, is_last: bool
     ) -> bool:
-        """Execute calls, which are removed, and claim tasks for pending polls, in one transaction.
+        """Execute calls, remove them from ``writes``, and claim tasks for pending polls, in one transaction.
 
-        Returns False if deadlines are due that must fire before more is done. If they were due before this
-        transaction, it does nothing, unless it is the last one of the batch.
+        Returns True if the batch is done, and False if deadlines must fire before it goes on. If they were
+        due when the transaction began, no call is executed, unless it is the last transaction of the batch.
         """
         outcomes: list[Outcome] = []
         serving = Serving(self._store, self._wait_queue, now)

@@ -82,7 +82,8 @@ class EmbeddedService(Service, Protocol):
             report: Called with an object that reports, and the token.
             token: The token of the activity's task.
             poll_as: The task list of the next task, and the identity of the worker.
-            done: Called once, in any thread, after the commit or a failure. It must not call the service.
+            done: Called once, in any thread, after the commit or a failure, with a function that returns the
+                next task or None, or raises the error. ``done`` must not call the service.
             leads: Commit in this thread, if no other thread does; otherwise this returns at once.
             lead_in: Makes a call later, in a free thread, which commits if no other does; default: in a
                 thread of the service.

@@ -12,7 +12,7 @@ _LONGEST_WAIT = 3600.0
 
 
 class Pace:
-    """At most so many starts per second, at even distances; only one thread may use it.
+    """A limit of the starts per second, at even distances; only one thread may use it.
 
     A worker waits before it polls: a claimed task that waited would use up its time-outs, and could not be
     claimed by another worker.

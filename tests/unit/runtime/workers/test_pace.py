@@ -14,7 +14,7 @@ from floto.runtime.workers.pace import Pace
 
 
 class Clock:
-    """Seconds that pass only while somebody waits, and a flag that is set at some time."""
+    """A clock that advances only in ``wait``, and a flag that is set at some time."""
 
     def __init__(self, stops_at: float = float("inf")) -> None:
         self.now, self.stops_at = 1000.0, 1000.0 + stops_at
