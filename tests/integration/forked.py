@@ -16,7 +16,7 @@ from typing import Any
 
 _ROOT = Path(__file__).parents[2]
 #: Variables of the environment that Python reads when it starts.
-_OF_PYTHON = ("PYTHON", "LC_")
+_OF_PYTHON = ("PYTHON", "LC_", "LANG")
 _CONTEXT = multiprocessing.get_context("forkserver")
 _CONTEXT.set_forkserver_preload(
     [
@@ -96,9 +96,10 @@ def _run(arguments: list[str], cwd: Path, env: dict[str, str], streams: list[int
     os.chdir(cwd)
     multiprocessing.set_start_method(None, force=True)
     sys.argv, sys.path[:0] = ["floto", *arguments], [str(cwd)]
+    as_python_does = (("r", -1, "strict"), ("w", -1, "strict"), ("w", 1, "backslashreplace"))
     sys.stdin, sys.stdout, sys.stderr = (
-        open(number, mode, encoding="utf-8", errors=errors, closefd=False)  # noqa: SIM115
-        for number, (mode, errors) in enumerate((("r", "strict"), ("w", "strict"), ("w", "backslashreplace")))
+        open(number, mode, buffering, "utf-8", errors, closefd=False)  # noqa: SIM115
+        for number, (mode, buffering, errors) in enumerate(as_python_does)
     )
     from floto.runtime.cli import main  # noqa: PLC0415 - in the fork
 
