@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 import signal
 import sqlite3
@@ -50,6 +51,17 @@ def test_96_pending_poll_gets_a_task_of_its_own_process_at_once(tmp_path: Path) 
         start(service)
         assert waiting.result().execution.workflow_id == "wf"
         assert time.monotonic() - began < SOON / 2
+
+
+def test_poll_may_wait_for_ever(tmp_path: Path) -> None:
+    with SqliteService(tmp_path / "db") as service, ThreadPoolExecutor() as threads:
+        waiting = threads.submit(service.poll_for_activity_task, "floto", "", math.inf)
+        until(lambda: waiting.done() or pending_polls(service))
+        start(service)
+        schedule(service, "a")
+        task = waiting.result()
+        assert task is not None
+        assert task.activity_id == "a"
 
 
 def test_96_pending_poll_gets_a_task_of_another_process(tmp_path: Path) -> None:
