@@ -234,7 +234,13 @@ def test_check_names_what_the_context_of_a_condition_never_has(runs: Shell) -> N
     ],
 )
 def test_nan_is_not_a_number_of_seconds(runs: Shell, command: str) -> None:
-    assert "'nan' is not a number" in runs.here(*command.split(), code=2)[1]
+    assert "'nan' is not a number of seconds" in runs.here(*command.split(), code=2)[1]
+
+
+def test_nan_is_not_a_rate(runs: Shell) -> None:
+    said = runs.here(*["worker", "--activities", "acts.py", "--max-per-second", "nan"], code=2)[1]
+    assert "'nan' is not a number" in said
+    assert "of seconds" not in said
 
 
 def test_number_of_listed_runs_may_be_as_large_as_one_likes(runs: Shell) -> None:

@@ -17,7 +17,7 @@ from floto.core.spec.decider_spec import CODEC, DeciderSpec
 from floto.core.spec.kinds import ActivityTask
 from floto.core.swf.shapes import ActivityType
 from floto.runtime.cli.codes import DONE, FAILED, INTERRUPTED
-from floto.runtime.cli.options import Number, activities_option, codec_name_option, output_option
+from floto.runtime.cli.options import Seconds, activities_option, codec_name_option, output_option
 from floto.runtime.cli.output import progress_console, say
 from floto.runtime.loading import load_codec, load_json, load_module, load_spec
 from floto.runtime.workers.activities import DEFAULT
@@ -33,7 +33,7 @@ _FILE = "test_counterexample.py"
 @click.command("fuzz", short_help="Search a spec for faults in simulated runs")
 @click.argument("spec")
 @click.option(
-    "--seconds", type=Number(min=0.1), default=10, show_default=True, help="Duration of the search."
+    "--seconds", type=Seconds(min=0.1), default=10, show_default=True, help="Duration of the search."
 )
 @activities_option
 @click.option("--input", "input_text", metavar="JSON|@FILE", help="The workflow's input.")

@@ -18,6 +18,7 @@ from floto.runtime.cli.codes import DONE
 from floto.runtime.cli.metrics import metrics_option, serving_metrics
 from floto.runtime.cli.options import (
     Number,
+    Seconds,
     activities_option,
     codec_options,
     domain_option,
@@ -122,7 +123,7 @@ def decider_command(  # noqa: PLR0913 - click passes each option as an argument
 )
 @click.option(
     "--heartbeat",
-    type=Number(min=0),
+    type=Seconds(min=0),
     default=120,
     show_default=True,
     metavar="SECONDS",

@@ -132,12 +132,20 @@ def output_option(help: str, *, required: bool = False) -> Callable[[F], F]:
 class Number(click.FloatRange):
     """A number that is not NaN: every comparison with that is false."""
 
+    what = "a number"
+
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
         """Return the number. Raises ``BadParameter``."""
         number: float = super().convert(value, param, ctx)
         if math.isnan(number):
-            self.fail(f"{value!r} is not a number", param, ctx)
+            self.fail(f"{value!r} is not {self.what}", param, ctx)
         return number
+
+
+class Seconds(Number):
+    """A number of seconds."""
+
+    what = "a number of seconds"
 
 
 def timeout_option(name: str, help: str) -> Callable[[F], F]:

@@ -21,7 +21,7 @@ from floto.core.swf.floto_defaults import DEFAULT_DOMAIN
 from floto.core.visible import shell_command, visible
 from floto.runtime.cli.codes import DONE, FAILED, TIMED_OUT
 from floto.runtime.cli.options import (
-    Number,
+    Seconds,
     activities_option,
     codec_options,
     domain_option,
@@ -68,7 +68,7 @@ T = TypeVar("T")
 )
 @click.option(
     "--timeout",
-    type=Number(min=0, min_open=True),
+    type=Seconds(min=0, min_open=True),
     metavar="SECONDS",
     help="Time to wait for the result; afterwards the run stays open.",
 )
