@@ -54,8 +54,8 @@ class StopFlag:
         return max(monotonic() - self._set_at, 0)
 
     def wait(self, seconds: float) -> bool:
-        """Wait until the flag is set, at most ``seconds``; return True if it is set."""
-        if self._unset_lock.acquire(timeout=max(seconds, 0)):
+        """Wait until the flag is set, at most ``seconds`` (or ``inf``); return True if it is set."""
+        if self._unset_lock.acquire(timeout=min(max(seconds, 0), threading.TIMEOUT_MAX)):
             self._unset_lock.release()
         return self._is_set
 

@@ -107,7 +107,7 @@ class Job:
 
     def wait(self, seconds: float = -1) -> None:
         """Wait until ``wake`` is called, at most ``seconds``; negative: without a limit."""
-        self._gate.acquire(timeout=seconds)
+        self._gate.acquire(timeout=min(seconds, threading.TIMEOUT_MAX))
 
 
 @frozen

@@ -39,8 +39,6 @@ _OF_PARENTS: list[Database] = []
 _WITHDRAW_SECONDS = 1.0
 #: Seconds between looks of a poll that responds at once for responses that it was not woken for.
 _DELIVER_SECONDS = 0.5
-#: Maximum seconds of one wait for a lock, which takes no infinite time-out; a poll waits again.
-_LONGEST_WAIT = 3600.0
 
 
 class SqliteEngine:
@@ -325,7 +323,7 @@ class SqliteEngine:
                 break
             # Without time left, another thread is completing it.
             seconds = left if left > 0 else WATCH_SECONDS
-            poll.wait(min(seconds, _LONGEST_WAIT if poll.answering is None else _DELIVER_SECONDS))
+            poll.wait(seconds if poll.answering is None else min(seconds, _DELIVER_SECONDS))
             with self.usable():
                 self._commits.lead(poll)
         poll.deliver()

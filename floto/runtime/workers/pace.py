@@ -7,9 +7,6 @@ from time import monotonic
 
 from floto.runtime.shutdown import StopFlag
 
-#: Seconds; locks take no infinite time-outs.
-_LONGEST_WAIT = 3600.0
-
 
 class Pace:
     """A limit of the starts per second, at even distances; only one thread may use it.
@@ -28,7 +25,7 @@ class Pace:
     def wait(self, stop: StopFlag) -> bool:
         """Wait until an activity may start; return False if the worker is to stop instead."""
         while (seconds := self._next - monotonic()) > 0:
-            if stop.wait(min(seconds, _LONGEST_WAIT)):
+            if stop.wait(seconds):
                 return False
         return not stop.is_set()
 

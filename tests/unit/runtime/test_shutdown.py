@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import threading
+
+import pytest
 
 from floto.runtime.shutdown import StopFlag, stop_on_signals
 
@@ -15,6 +18,13 @@ def test_set_wakes_waiters() -> None:
     assert flag.wait(10) is True
     flag.set()
     assert flag.is_set()
+
+
+@pytest.mark.parametrize("seconds", [1e10, 1e300, math.inf])
+def test_wait_of_any_length_ends_when_the_flag_is_set(seconds: float) -> None:
+    flag = StopFlag()
+    threading.Timer(0.05, flag.set).start()
+    assert flag.wait(seconds) is True
 
 
 def test_signal_handlers_are_not_installed_outside_the_main_thread() -> None:
